@@ -1,0 +1,1010 @@
+"""The base of layers and models."""
+
+import contextlib
+import functools
+import inspect
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from cornu import _cornu, dtype_policies, tree
+from cornu.layers import calling
+from cornu.layers.calling import CallContext, signature_of
+from cornu.layers.input_spec import assert_input_compatibility
+from cornu.naming import current_path, name_scope
+from cornu.ops.operation import Operation
+from cornu.ops.symbolic import KerasTensor, any_symbolic, infer
+from cornu.scopes import state
+from cornu.tensor import Tensor, is_float_dtype, standardize_dtype, standardize_shape
+from cornu.tracking import Tracker
+from cornu.variable import StatelessScope, Variable
+
+_LOCKED = (
+    "You cannot add new elements of state (variables or sub-layers) to a layer that is already "
+    "built. All state must be created in the `__init__()` method or in the `build()` method."
+)
+_LEGACY_ARGUMENTS = ("input_shape", "batch_input_shape", "input_dim", "batch_size", "weights")
+_with_losses: set[int] = set()  # ids of layers that hold losses of a call
+
+
+def _building(build: Callable) -> Callable:
+    """Wraps `build`: opens the layer's name scope, records the shapes, closes the layer."""
+
+    @functools.wraps(build)
+    def wrapper(self: "Layer", *args: Any, **kwargs: Any) -> None:
+        if self._in_build:  # a subclass calls the `build` of its parent
+            return build(self, *args, **kwargs)
+        object.__setattr__(self, "_in_build", True)
+        try:
+            with self._open_name_scope():
+                build(self, *args, **kwargs)
+        finally:
+            object.__setattr__(self, "_in_build", False)
+        given = signature_of(type(self).build).arguments(args, kwargs)
+        self._build_shapes_dict = {
+            name: tree.map_shape_structure(tuple, shape) if tree.is_nested(shape) else shape
+            for name, shape in given.items()
+        }
+        self._finish_building()
+
+    return wrapper
+
+
+class Layer(Operation):
+    """A computation with weights: the base of all layers and models.
+
+    A subclass makes its weights in `build`, once the shapes of inputs are known (or in
+    `__init__`), and computes in `call`. The constructor's arguments make up its config.
+
+    Args:
+        activity_regularizer: penalty on the outputs.
+        trainable: whether the variables take part in training.
+        dtype: a dtype or a `DTypePolicy`.
+        autocast: whether float inputs are cast to the compute dtype.
+        name: name of the layer.
+
+    >>> class Scale(Layer):
+    ...     def build(self, input_shape):
+    ...         self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones")
+    ...     def call(self, inputs):
+    ...         return inputs * self.scale
+    """
+
+    _tracked_as = "layer"
+    _not_structure: frozenset[str] = frozenset(
+        {"built", "_build_shapes_dict", "_dtypes", "_parent_path", "_path"}
+    )
+    _in_build = False
+    built = False
+    supports_masking = False
+    supports_jit = True
+    input_spec: Any = None
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> "Layer":
+        self = super().__new__(cls, *args, **kwargs)
+        object.__setattr__(self, "_tracker", Tracker())
+        object.__setattr__(self, "_losses", [])
+        return self
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "build" in vars(cls):
+            cls.build = _building(vars(cls)["build"])
+
+    def __init__(
+        self,
+        *,
+        activity_regularizer: Any = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        autocast: bool = True,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name=name)
+        legacy = {key: kwargs.pop(key) for key in _LEGACY_ARGUMENTS if key in kwargs}
+        if kwargs:
+            raise ValueError(
+                f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}"
+            )
+        self._keep_legacy(legacy)
+        if activity_regularizer is not None:
+            from cornu import regularizers
+
+            activity_regularizer = regularizers.get(activity_regularizer)
+        self.activity_regularizer = activity_regularizer
+        self._path: str | None = None
+        self.dtype_policy = dtype
+        self.autocast = autocast
+        self._trainable = bool(trainable)
+        self._parent_path: str | None = None
+        self._build_shapes_dict: dict[str, Any] | None = None
+        self._convert_input_args = True
+        self._allow_non_tensor_positional_args = False
+
+    def _keep_legacy(self, given: dict[str, Any]) -> None:
+        """Keeps the shape and the weights that Keras 2 let a constructor take."""
+        shape = given.get("input_shape")
+        if shape is None and "input_dim" in given:
+            shape = (given["input_dim"],)
+        if shape is not None:
+            shape = (given.get("batch_size"), *(shape if np.iterable(shape) else (shape,)))
+        shape = given.get("batch_input_shape", shape)
+        self._batch_input_shape = None if shape is None else standardize_shape(shape)
+        self._initial_weights = given.get("weights")
+
+    # Attributes
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        tracker = self.__dict__["_tracker"]
+        old = self.__dict__.get(name)
+        value = tracker.track(value)
+        if old is not value and name not in self._not_structure and state.call_context is None:
+            tracker.touch()
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if name in self.__dict__:
+            self._tracker.untrack(self.__dict__[name])
+        super().__delattr__(name)
+
+    @property
+    def _layers(self) -> list["Layer"]:
+        return self._tracker.layers
+
+    @property
+    def _metrics(self) -> list[Any]:
+        return self._tracker.metrics
+
+    @property
+    def _trainable_variables(self) -> list[Variable]:
+        return self._tracker.trainable_variables
+
+    @property
+    def _non_trainable_variables(self) -> list[Variable]:
+        return self._tracker.non_trainable_variables
+
+    @property
+    def _seed_generators(self) -> list[Any]:
+        return self._tracker.seed_generators
+
+    def _flatten_layers(
+        self, include_self: bool = True, recursive: bool = True
+    ) -> Iterator["Layer"]:
+        """Yields the layers inside, each once."""
+        seen: set[int] = {id(self)}
+        if include_self:
+            yield self
+        pending = list(reversed(self._layers))
+        while pending:
+            layer = pending.pop()
+            if id(layer) in seen:
+                continue
+            seen.add(id(layer))
+            yield layer
+            if recursive:
+                pending.extend(reversed(layer._layers))
+
+    def structure_version(self) -> int:
+        """Returns a number that grows with each change of an attribute of a layer inside."""
+        return sum(layer._tracker.version for layer in self._flatten_layers())
+
+    def _lock_state(self) -> None:
+        self._tracker.lock(_LOCKED)
+
+    @property
+    def _call_has_training_arg(self) -> bool:
+        return signature_of(type(self).call).takes_training
+
+    @property
+    def _call_has_mask_arg(self) -> bool:
+        return signature_of(type(self).call).takes_mask
+
+    # Names and dtypes
+
+    @property
+    def path(self) -> str | None:
+        """The names of the layers around it and its own, joined by slashes; None until built."""
+        return self._path
+
+    @contextlib.contextmanager
+    def _open_name_scope(self) -> Iterator[None]:
+        if self._parent_path is None:
+            self._parent_path = current_path()
+        with name_scope(self.name, caller=self):
+            if self._path is None:
+                self._path = current_path()
+                self._remember_dtypes()
+            yield
+
+    @property
+    def dtype_policy(self) -> dtype_policies.DTypePolicy:
+        """The dtypes of computations and of variables."""
+        policy = self._dtype_policy
+        if isinstance(policy, dtype_policies.DTypePolicyMap) and self._path:
+            return policy[self._path]
+        return policy
+
+    @dtype_policy.setter
+    def dtype_policy(self, value: Any) -> None:
+        self._dtype_policy = dtype_policies.get(value)
+        self._remember_dtypes()
+
+    def _remember_dtypes(self) -> None:
+        policy = self.dtype_policy
+        self._dtypes = (policy.compute_dtype, policy.variable_dtype)
+
+    @property
+    def compute_dtype(self) -> str:
+        """The dtype of computations."""
+        return self._dtypes[0]
+
+    @property
+    def variable_dtype(self) -> str:
+        """The dtype of variables."""
+        return self._dtypes[1]
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of variables."""
+        return self.variable_dtype
+
+    @property
+    def input_dtype(self) -> str:
+        """The dtype that float inputs are cast to."""
+        return self._dtypes[0]
+
+    @property
+    def quantization_mode(self) -> str | None:
+        """How weights are quantized, None if they aren't."""
+        return self.dtype_policy.quantization_mode
+
+    # Weights
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the weights for inputs of this shape; a subclass may define it.
+
+        Args:
+            input_shape: shape of the first argument of `call`. A layer with several tensor
+                arguments `a`, `b` may define `build(self, a_shape, b_shape)`.
+        """
+        self._check_super_called()
+        if _is_default(self, "build") and any(not layer.built for layer in self._layers):
+            warnings.warn(
+                f"`build()` was called on layer '{self.name}', however the layer does not have "
+                "a `build()` method implemented and it looks like it has unbuilt state. This "
+                "will cause the layer to be marked as built, despite not being actually built, "
+                "which may cause failures down the line. Make sure to implement a proper "
+                "`build()` method.",
+                stacklevel=2,
+            )
+        self.built = True
+
+    def _finish_building(self) -> None:
+        self.built = True
+        self._lock_state()
+        if self._initial_weights is not None:
+            self.set_weights(self._initial_weights)
+            self._initial_weights = None
+
+    def add_weight(
+        self,
+        *args: Any,
+        shape: Any = None,
+        initializer: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        aggregation: str | None = "none",
+        overwrite_with_gradient: bool = False,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> Variable:
+        """Returns a new variable of the layer.
+
+        Args:
+            args: `shape`, `initializer`; or, as in tf.keras, `name`, `shape`, `dtype`,
+                `initializer`.
+            shape: its shape, without unknown sizes; `()` if None.
+            initializer: how it starts: glorot uniform for floats and zeros for others if None.
+            dtype: its dtype, that of the policy if None.
+            trainable: whether it takes part in training.
+            autocast: whether it reads in the compute dtype inside `call`.
+            regularizer: penalty on it, a loss of the layer.
+            constraint: projection after each update.
+            aggregation: kept for distribution.
+            overwrite_with_gradient: whether an optimizer sets it to its gradient.
+            name: its name.
+        """
+        from cornu import constraints, initializers, regularizers
+
+        self._check_super_called()
+        names = ("shape", "initializer", "dtype", "trainable")
+        if args and (isinstance(args[0], str) or (args[0] is None and len(args) > 1)):
+            names = ("name", "shape", "dtype", "initializer", "regularizer", "trainable")
+        given = dict(zip(names, args, strict=False))
+        name, shape = given.get("name", name), given.get("shape", shape)
+        dtype, initializer = given.get("dtype", dtype), given.get("initializer", initializer)
+        trainable = given.get("trainable", trainable)
+        regularizer = given.get("regularizer", regularizer)
+
+        dtype = self.variable_dtype if dtype is None else standardize_dtype(dtype)
+        if initializer is None:
+            initializer = "glorot_uniform" if is_float_dtype(dtype) else "zeros"
+        with self._open_name_scope():
+            variable = Variable(
+                initializers.get(initializer),
+                shape=() if shape is None else standardize_shape(_sizes(shape)),
+                dtype=dtype,
+                trainable=trainable,
+                autocast=autocast,
+                aggregation=aggregation,
+                name=name,
+            )
+        variable.regularizer = regularizers.get(regularizer)
+        variable.constraint = constraints.get(constraint)
+        variable.overwrite_with_gradient = overwrite_with_gradient
+        self._track_variable(variable)
+        if not self._trainable:
+            variable.trainable = False
+        return variable
+
+    add_variable = add_weight
+
+    def _track_variable(self, variable: Variable) -> None:
+        self._tracker.add("variable", variable)
+
+    def _untrack_variable(self, variable: Variable) -> None:
+        self._tracker.unlock()
+        self._tracker.untrack(variable)
+        if self.built:
+            self._lock_state()
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the variables take part in training; setting it sets the layers inside too."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        value = bool(value)
+        self._trainable = value
+        for variable in self._trainable_variables:
+            variable.trainable = value
+        for layer in self._layers:
+            layer.trainable = value
+
+    @property
+    def variables(self) -> list[Variable]:
+        """All variables: weights and the states of random generators."""
+        seeds = [generator.state for generator in self._seed_generators]
+        return self._collect("variables", seeds)
+
+    @property
+    def weights(self) -> list[Variable]:
+        """The weights: trainable ones, then others, then those of the layers inside."""
+        return self._collect("weights", [])
+
+    def _collect(self, attribute: str, own: list[Variable]) -> list[Variable]:
+        found: dict[int, Variable] = {}
+        for variable in (*self._trainable_variables, *self._non_trainable_variables, *own):
+            found.setdefault(id(variable), variable)
+        for layer in self._layers:
+            for variable in getattr(layer, attribute):
+                found.setdefault(id(variable), variable)
+        return list(found.values())
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """The variables that take part in training."""
+        return [v for v in self.variables if v.trainable] if self.trainable else []
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        """The variables that don't take part in training."""
+        if not self.trainable:
+            return self.variables
+        return [v for v in self.variables if not v.trainable]
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """The weights that take part in training."""
+        return [v for v in self.weights if v.trainable] if self.trainable else []
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """The weights that don't take part in training."""
+        if not self.trainable:
+            return self.weights
+        return [v for v in self.weights if not v.trainable]
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The metrics of the layer and of the layers inside."""
+        found = list(self._metrics)
+        for layer in self._layers:
+            found.extend(layer.metrics)
+        return found
+
+    @property
+    def metrics_variables(self) -> list[Variable]:
+        """The variables of the metrics."""
+        return [variable for metric in self.metrics for variable in metric.variables]
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Returns copies of the weights, in the order of `weights`."""
+        return [variable.numpy() for variable in self.weights]
+
+    def set_weights(self, weights: list[Any]) -> None:
+        """Sets the weights, in the order of `weights`.
+
+        Raises:
+            ValueError: if their number or a shape doesn't fit.
+        """
+        variables = self.weights
+        if len(variables) != len(weights):
+            raise ValueError(
+                f"You called `set_weights(weights)` on layer '{self.name}' with a weight list "
+                f"of length {len(weights)}, but the layer was expecting {len(variables)} weights."
+            )
+        for variable, value in zip(variables, weights, strict=True):
+            shape = tuple(np.shape(value))
+            if variable.shape != shape:
+                raise ValueError(
+                    f"Layer {self.name} weight shape {variable.shape} is not compatible with "
+                    f"provided weight shape {shape}."
+                )
+        for variable, value in zip(variables, weights, strict=True):
+            variable.assign(value)
+
+    def count_params(self) -> int:
+        """Returns the number of scalars in the weights.
+
+        Raises:
+            ValueError: if the layer is not built.
+        """
+        if not self.built:
+            raise ValueError(
+                f"You tried to call `count_params` on layer '{self.name}', but the layer isn't "
+                "built. You can build it manually via: `layer.build(input_shape)`."
+            )
+        return sum(int(np.prod(variable.shape, dtype=np.int64)) for variable in self.weights)
+
+    # Losses
+
+    def add_loss(self, loss: Any) -> None:
+        """Adds a loss that depends on the inputs of `call`.
+
+        Args:
+            loss: a scalar tensor, or a list of them.
+
+        Raises:
+            ValueError: if it is no tensor.
+        """
+        for value in tree.flatten(loss):
+            if value is None:
+                continue
+            if not calling.is_tensor(value):
+                raise ValueError(
+                    "`add_loss()` can only be called from inside `build()` or `call()`, on a "
+                    f"tensor input. Received invalid value: {value}"
+                )
+            self._losses.append(value)
+            _with_losses.add(id(self))
+            if state.stateless is not None and state.stateless.collect_losses:
+                state.stateless.add_loss(value)
+
+    def add_metric(self, *args: Any, **kwargs: Any) -> None:
+        """Not supported: make metrics attributes of the layer and update them in `call`."""
+        raise NotImplementedError(
+            "Layer `add_metric()` method is deprecated. Add your metric in `Model.compile(...)`."
+        )
+
+    @property
+    def losses(self) -> list[Any]:
+        """The losses of the last call and the penalties on the weights."""
+        losses: list[Any] = []
+        for layer in self._flatten_layers():
+            losses.extend(layer._losses)
+        for variable in self.trainable_weights:
+            if variable.regularizer is not None:
+                losses.append(variable.regularizer(variable))
+        return losses
+
+    def _clear_losses(self) -> None:
+        if _with_losses:
+            for layer in self._flatten_layers():
+                if layer._losses:
+                    layer._losses.clear()
+                    _with_losses.discard(id(layer))
+
+    # Calls
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self._check_super_called()
+        signature = signature_of(type(self).call)
+        training = kwargs.get("training")
+        if training is not None and not signature.takes_training:
+            del kwargs["training"]  # it is meant for the layers inside
+        # One real tensor and nothing else, as most calls are.
+        plain = len(args) == 1 and not kwargs and type(args[0]) is Tensor
+        if self._convert_input_args and not (plain and args[0].dtype == self.input_dtype):
+            args, kwargs = self._converted(args, kwargs)
+        if not plain and not self._allow_non_tensor_positional_args:
+            _check_positional(args)
+        arguments = signature.arguments(args, kwargs)
+        if args and self.input_spec is not None:
+            self._assert_input_compatibility(args[0])
+        if not self.built:
+            self._maybe_build(arguments)
+
+        context = state.call_context
+        is_entry = context is None
+        if is_entry:
+            context = state.call_context = CallContext(self)
+            if state.called_layers is not None:
+                state.called_layers.append(self)
+            self._clear_losses()
+        outer_training = context.training
+        try:
+            if training is None:
+                training = arguments.get("training")
+            if training is None:
+                training = outer_training
+            if training is None:
+                training = signature.defaults.get("training")
+            context.training = training
+            if signature.takes_training and training is not None:
+                kwargs["training"] = training
+                if len(args) > 1:
+                    args = _without(args, signature, "training")
+            if signature.takes_mask or signature.mask_of:
+                self._fill_masks(signature, arguments, kwargs)
+                plain = False
+            outputs = self._run(args, kwargs, not plain and any_symbolic(args, kwargs))
+        finally:
+            context.training = outer_training
+            if is_entry:
+                state.call_context = None
+        if self.activity_regularizer is not None:
+            for output in tree.flatten(outputs):
+                if isinstance(output, Tensor):
+                    self.add_loss(self.activity_regularizer(output))
+        if arguments:
+            self._pass_masks_on(next(iter(arguments.values())), outputs)
+        return outputs
+
+    def _run(self, args: tuple, kwargs: dict[str, Any], symbolic: bool) -> Any:
+        """Computes the outputs inside the scopes of the layer."""
+        compute_dtype, variable_dtype = self._dtypes
+        outer_dtype = state.autocast_dtype
+        mixed = self.autocast and compute_dtype != variable_dtype
+        state.autocast_dtype = compute_dtype if mixed else None
+        traced = _cornu.tracing()
+        if traced:
+            _cornu.enter_scope(self.name)
+        try:
+            if symbolic:
+                with self._open_name_scope():
+                    return self.symbolic_call(*args, **kwargs)
+            if self._layers:
+                with self._open_name_scope():
+                    return self.call(*args, **kwargs)
+            return self.call(*args, **kwargs)
+        except Exception as error:
+            arguments = _arguments_or_all(type(self).call, args, kwargs)
+            told = calling.explained(error, self, arguments)
+            if told is None:
+                raise
+            raise told from None
+        finally:
+            if traced:
+                _cornu.leave_scope()
+            state.autocast_dtype = outer_dtype
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """Computes the outputs; a subclass defines it.
+
+        Args:
+            args: tensors, or structures of tensors.
+            kwargs: `training` and `mask` are filled in if `call` takes them.
+        """
+        raise NotImplementedError(
+            f"Layer {type(self).__name__} does not have a `call` method implemented."
+        )
+
+    def _converted_call(self, *args: Any, **kwargs: Any) -> Any:
+        """Calls `call` on arguments that a symbolic call could not convert."""
+        if self._convert_input_args:
+            args, kwargs = self._converted(args, kwargs)
+        return self.call(*args, **kwargs)
+
+    def _converted(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        """Returns the arguments with arrays made tensors, and floats in the compute dtype."""
+        policy = self._dtype_policy
+        dtype, autocast = self.input_dtype, self.autocast
+
+        def convert(value: Any) -> Any:
+            return policy.convert_input(value, autocast, dtype)
+
+        return (
+            tuple(tree.map_structure(convert, value) for value in args),
+            {name: tree.map_structure(convert, value) for name, value in kwargs.items()},
+        )
+
+    def _assert_input_compatibility(self, inputs: Any) -> None:
+        if self.input_spec:
+            assert_input_compatibility(self.input_spec, inputs, layer_name=self.name)
+
+    def _maybe_build(self, arguments: dict[str, Any]) -> None:
+        """Builds the layer for the shapes of the arguments of a call."""
+        shapes = {
+            name: calling.shape_of(value)
+            for name, value in calling.tensor_arguments(arguments).items()
+            if not name.endswith("mask")
+        }
+        if not _is_default(self, "build"):
+            # Weights are real even while a call is traced, and no part of what a tape records.
+            with _own_dtypes():
+                given = calling.shapes_for(type(self).build, shapes) if shapes else {}
+                if not given and not signature_of(type(self).build).names:
+                    self.build()
+                elif len(given) == 1:
+                    self.build(next(iter(given.values())))
+                else:
+                    self.build(**given)
+            return
+        if shapes:
+            keys = ["input_shape"] if len(shapes) == 1 else [f"{name}_shape" for name in shapes]
+            self._build_shapes_dict = dict(zip(keys, shapes.values(), strict=True))
+        with self._open_name_scope():
+            pass
+        self._finish_building()
+
+    def _fill_masks(
+        self, signature: calling.Signature, arguments: dict[str, Any], kwargs: dict[str, Any]
+    ) -> None:
+        """Puts the masks of tensor arguments into those arguments of `call` that take them."""
+        tensors = calling.tensor_arguments(arguments)
+        if len(tensors) == 1:
+            if signature.takes_mask and arguments.get("mask") is None:
+                kwargs["mask"] = calling.mask_of(next(iter(tensors.values())))
+            return
+        for name, value in tensors.items():
+            mask_name = signature.mask_of.get(name)
+            if mask_name is not None and arguments.get(mask_name) is None:
+                kwargs[mask_name] = calling.mask_of(value)
+
+    def _pass_masks_on(self, inputs: Any, outputs: Any) -> None:
+        """Sets the masks of the outputs from those of the inputs."""
+        previous = (
+            getattr(inputs, "_keras_mask", None)
+            if type(inputs) is Tensor
+            else calling.mask_of(inputs)
+        )
+        if not self.supports_masking:
+            if previous is not None:
+                warnings.warn(
+                    f"Layer '{self.name}' (of type {type(self).__name__}) was passed an input "
+                    "with a mask attached to it. However, this layer does not support masking "
+                    "and will therefore destroy the mask information. Downstream layers will "
+                    "not see the mask.",
+                    stacklevel=3,
+                )
+            return
+        if previous is None and _is_default(self, "compute_mask"):
+            return
+        tensors = tree.flatten(outputs)
+        if all(getattr(tensor, "_keras_mask", None) is not None for tensor in tensors):
+            return
+        masks = self.compute_mask(inputs, previous)
+        if masks is None:
+            return
+        for tensor, mask in zip(tensors, tree.flatten(masks), strict=False):
+            if mask is not None and getattr(tensor, "_keras_mask", None) is None:
+                with contextlib.suppress(AttributeError):
+                    tensor._keras_mask = mask
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """Returns the mask, or masks, of the outputs: by default that of the inputs."""
+        return previous_mask
+
+    # Symbolic calls
+
+    def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns symbolic tensors for a call on symbolic tensors, and records the call."""
+        return super().symbolic_call(*args, **kwargs)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns the symbolic tensors that a call gives.
+
+        Where the class defines `compute_output_shape` it tells; else `call` runs without values.
+        """
+        if _is_default(self, "compute_output_shape"):
+            return infer(self._converted_call, *args, **kwargs)
+        arguments = signature_of(type(self).call).arguments(args, kwargs)
+        shapes = {
+            name: calling.shape_of(value)
+            for name, value in calling.tensor_arguments(arguments).items()
+        }
+        given = calling.shapes_for(type(self).compute_output_shape, shapes)
+        output = (
+            self.compute_output_shape(next(iter(given.values())))
+            if len(given) == 1
+            else self.compute_output_shape(**given)
+        )
+        return tree.map_shape_structure(
+            lambda shape: KerasTensor(shape, dtype=self.compute_dtype), output
+        )
+
+    def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns the shape, or shapes, of the outputs for shapes of the inputs.
+
+        Args:
+            args: shapes of the arguments of `call`, in their order.
+            kwargs: the same by name, as `x_shape` for the argument `x`.
+        """
+        layer = self
+        if not self.built and not _is_default(self, "build"):
+            with contextlib.suppress(NotImplementedError, TypeError):
+                layer = type(self).from_config(self.get_config())
+
+        def symbolic(shape: Any) -> KerasTensor:
+            return KerasTensor(shape, dtype=self.input_dtype)
+
+        def tensors(value: Any) -> Any:
+            return tree.map_shape_structure(symbolic, value)
+
+        inputs = [tensors(shape) for shape in args]
+        named = {name.removesuffix("_shape"): tensors(v) for name, v in kwargs.items()}
+        if not inputs and len(named) == 1:
+            inputs, named = list(named.values()), {}
+        with _detached():
+            outputs = infer(layer, *inputs, **named)
+        return tree.map_structure(calling.shape_of, outputs)
+
+    # Functions of state
+
+    def stateless_call(
+        self,
+        trainable_variables: list[Any],
+        non_trainable_variables: list[Any],
+        *args: Any,
+        return_losses: bool = False,
+        **kwargs: Any,
+    ) -> tuple:
+        """Calls the layer with given values of its variables, and changes none.
+
+        Args:
+            trainable_variables: values, in the order of `self.trainable_variables`.
+            non_trainable_variables: values, in the order of `self.non_trainable_variables`.
+            args, kwargs: arguments of the call.
+            return_losses: whether the losses are returned too.
+
+        Returns:
+            `(outputs, non_trainable_variables)` or `(outputs, non_trainable_variables, losses)`.
+        """
+        self._check_super_called()
+        if not self.built:
+            raise ValueError(
+                f"To call stateless_call, {type(self).__name__} must be built (i.e. its variables "
+                "must have been already created). You can build it by calling it on some data."
+            )
+        mapping = [
+            *_pairs("trainable_variables", self.trainable_variables, trainable_variables),
+            *_pairs(
+                "non_trainable_variables", self.non_trainable_variables, non_trainable_variables
+            ),
+        ]
+        with StatelessScope(mapping) as scope:
+            outputs = self(*args, **kwargs)
+            losses = self.losses if return_losses else None
+        self._clear_losses()
+        updated = [scope.get_current_value(v) for v in self.non_trainable_variables]
+        return (outputs, updated, losses) if return_losses else (outputs, updated)
+
+    # Configs and files
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments as plain data; a subclass adds its own."""
+        self._check_super_called()
+        if _is_default(self, "get_config"):
+            config = self._constructor_config()
+        else:
+            config = {"name": self.name}
+        config["trainable"] = self.trainable
+        config["dtype"] = dtype_policies.serialize(self._dtype_policy)
+        if self.activity_regularizer is not None:
+            from cornu import regularizers
+
+            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Layer":
+        """Returns a layer made from what `get_config` returned."""
+        signature = inspect.signature(cls.__init__)
+        names = signature.parameters
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in names.values()):
+            return super().from_config(config)
+        base = ("name", "trainable", "dtype", "activity_regularizer")
+        later = {key: config[key] for key in base if key in config and key not in names}
+        layer = super().from_config({k: v for k, v in config.items() if k not in later})
+        if "dtype" in later:
+            layer.dtype_policy = later["dtype"]
+        if not later.get("trainable", True):
+            layer.trainable = False
+        if "name" in later:
+            layer.name = later["name"]
+        return layer
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Returns the shapes that the layer was built for."""
+        shapes = self._build_shapes_dict
+        if not shapes:
+            return None
+        if len(shapes) == 1:
+            return {"input_shape": next(iter(shapes.values()))}
+        return {"shapes_dict": dict(shapes)}
+
+    def build_from_config(self, config: dict[str, Any] | None) -> None:
+        """Builds the layer for the shapes that `get_build_config` returned."""
+        if not config:
+            return
+
+        def shape_of(stored: Any) -> Any:
+            return tree.map_shape_structure(tuple, stored) if tree.is_nested(stored) else stored
+
+        if "input_shape" in config:
+            shape = shape_of(config["input_shape"])
+            if _is_default(self, "build"):
+                self._build_by_run(shape)
+            else:
+                self.build(shape)
+        elif "shapes_dict" in config:
+            shapes = {name: shape_of(shape) for name, shape in config["shapes_dict"].items()}
+            if _is_default(self, "build"):
+                self._build_by_run(**shapes)
+            else:
+                self.build(**shapes)
+        self.built = True
+
+    def _build_by_run(self, *shapes: Any, **named: Any) -> None:
+        """Builds the layers inside by a call on symbolic inputs of these shapes."""
+
+        def tensors(shape: Any) -> Any:
+            return tree.map_shape_structure(
+                lambda sizes: KerasTensor(sizes, dtype=self.input_dtype), shape
+            )
+
+        with _detached():
+            infer(
+                self,
+                *[tensors(shape) for shape in shapes],
+                **{name.removesuffix("_shape"): tensors(s) for name, s in named.items()},
+            )
+
+    def save_own_variables(self, store: dict[str, Any]) -> None:
+        """Writes the layer's own variables into a dict-like store."""
+        own = self._trainable_variables + self._non_trainable_variables
+        for index, variable in enumerate(own):
+            store[str(index)] = variable.numpy()
+
+    def load_own_variables(self, store: dict[str, Any]) -> None:
+        """Reads the layer's own variables from a dict-like store.
+
+        Raises:
+            ValueError: if the store has another number of variables.
+        """
+        own = self._trainable_variables + self._non_trainable_variables
+        if len(store) != len(own):
+            if len(own) == 0 and not self.built:
+                raise ValueError(
+                    f"Layer '{self.name}' was never built and thus it doesn't have any "
+                    f"variables. However the weights file lists {len(store)} variables for "
+                    "this layer.\nIn most cases, this error indicates that either:\n\n1. The "
+                    "layer is owned by a parent layer that implements a `build()` method, but "
+                    "calling the parent's `build()` method did NOT create the state of the "
+                    f"child layer '{self.name}'. A `build()` method must create ALL state for "
+                    "the layer, including the state of any children layers.\n\n2. You need to "
+                    "implement the `def build_from_config(self, config)` method on layer "
+                    f"'{self.name}', to specify how to rebuild it during loading. In this case, "
+                    "you might also want to implement the method that generates the build "
+                    "config at saving time, `def get_build_config(self)`."
+                )
+            raise ValueError(
+                f"Layer '{self.name}' expected {len(own)} variables, but received {len(store)} "
+                f"variables during loading. Expected: {[v.name for v in own]}"
+            )
+        for index, variable in enumerate(own):
+            variable.assign(store[str(index)])
+
+    def _check_super_called(self) -> None:
+        if "_convert_input_args" not in self.__dict__:
+            raise RuntimeError(
+                f"In layer '{type(self).__name__}', you forgot to call `super().__init__()` as "
+                "the first statement in the `__init__()` method. Go add it!"
+            )
+
+    def __repr__(self) -> str:
+        name = self.__dict__.get("name")
+        return f"<{type(self).__name__} name={name}, built={self.built}>"
+
+
+_DEFAULTS: dict[str, set[Any]] = {
+    name: {vars(Layer)[name]}
+    for name in ("build", "call", "compute_mask", "compute_output_shape", "get_config")
+}
+
+
+def mark_default(cls: type[Layer], *names: str) -> None:
+    """Says that these methods of `cls` stand for what a subclass has not defined."""
+    for name in names:
+        _DEFAULTS[name].add(vars(cls)[name])
+
+
+def _is_default(layer: Layer, name: str) -> bool:
+    return getattr(type(layer), name) in _DEFAULTS[name]
+
+
+def _sizes(shape: Any) -> tuple:
+    return (shape,) if isinstance(shape, int) else tuple(shape)
+
+
+@contextlib.contextmanager
+def _own_dtypes() -> Iterator[None]:
+    outer = state.autocast_dtype
+    state.autocast_dtype = None
+    try:
+        yield
+    finally:
+        state.autocast_dtype = outer
+
+
+@contextlib.contextmanager
+def _detached() -> Iterator[None]:
+    """Inside, a call of a layer is an outermost one, whatever calls are running."""
+    outer, state.call_context = state.call_context, None
+    try:
+        yield
+    finally:
+        state.call_context = outer
+
+
+def _check_positional(args: tuple) -> None:
+    for value in args:
+        if type(value) is Tensor:
+            continue
+        for leaf in tree.flatten(value):
+            if leaf is not None and not calling.is_tensor(leaf):
+                raise ValueError(
+                    "Only input tensors may be passed as positional arguments. The following "
+                    f"argument value should be passed as a keyword argument: {leaf} (of type "
+                    f"{type(leaf)})"
+                )
+
+
+def _without(args: tuple, signature: calling.Signature, name: str) -> tuple:
+    """Returns positional arguments up to that of this name, which is passed by keyword."""
+    index = signature.names.index(name)
+    return args[:index] if len(args) > index else args
+
+
+def _arguments_or_all(function: Callable, args: tuple, kwargs: dict) -> dict[str, Any]:
+    try:
+        return signature_of(function).arguments(args, kwargs)
+    except TypeError:
+        return {"args": args, "kwargs": kwargs}
+
+
+def _pairs(name: str, variables: list[Variable], values: list[Any]) -> list[tuple]:
+    if len(variables) != len(values):
+        raise ValueError(
+            f"Argument `{name}` must be a list of tensors corresponding 1:1 to `self.{name}`. "
+            f"Received list with length {len(values)}, but expected {len(variables)} variables."
+        )
+    return list(zip(variables, values, strict=True))

@@ -1,0 +1,1 @@
+"""Recurrent layers: cells, the layers that step them, and wrappers of both."""

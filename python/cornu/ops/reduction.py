@@ -1,0 +1,828 @@
+"""Many elements to one: sums, extremes, moments, quantiles, running sums."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Callable
+from typing import Any
+
+from cornu._cornu import Tensor, primitive
+from cornu.ops.elementwise import isnan, sqrt, square
+from cornu.ops.manipulation import (
+    broadcast_to,
+    moveaxis,
+    ravel,
+    reshape,
+    squeeze,
+)
+from cornu.ops.operation import op
+from cornu.ops.promotion import as_float, as_tensor, numeric, promoted
+from cornu.ops.shapes import normalize_axes, normalize_axis, product
+from cornu.tensor import is_float_dtype, standardize_dtype
+
+_sum = primitive("sum")
+_prod = primitive("prod")
+_max = primitive("max")
+_min = primitive("min")
+_mean = primitive("mean")
+_any = primitive("any")
+_all = primitive("all")
+_argmax = primitive("argmax")
+_argmin = primitive("argmin")
+_cumsum = primitive("cumsum")
+_cumprod = primitive("cumprod")
+_logsumexp = primitive("logsumexp")
+_sort = primitive("sort")
+_select = primitive("where")
+_slice = primitive("slice")
+
+
+def _reduced(apply: Callable[..., Tensor], x: Tensor, axis: Any, keepdims: bool) -> Tensor:
+    return apply(x, axes=normalize_axes(axis, x.ndim), keepdims=builtins.bool(keepdims))
+
+
+def _summable(x: Any) -> Tensor:
+    """The tensor in the dtype that its sums have: integers of at least 32 bits."""
+    x = as_tensor(x)
+    wider = {
+        "bool": "int32",
+        "int8": "int32",
+        "int16": "int32",
+        "uint8": "uint32",
+        "uint16": "uint32",
+    }
+    return as_tensor(x, wider.get(x.dtype, x.dtype))
+
+
+@op
+def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The sum of the elements along axes.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+        keepdims: Whether they stay, with size 1.
+
+    Returns:
+        A tensor without these axes.
+    """
+    return _reduced(_sum, _summable(x), axis, keepdims)
+
+
+@op
+def prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Tensor:
+    """The product of the elements along axes.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+        keepdims: Whether they stay, with size 1.
+        dtype: The dtype of the result.
+
+    Returns:
+        A tensor without these axes.
+    """
+    x = _summable(x) if dtype is None else as_tensor(as_tensor(x), standardize_dtype(dtype))
+    return _reduced(_prod, x, axis, keepdims)
+
+
+@op
+def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The mean of the elements along axes.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+        keepdims: Whether they stay, with size 1.
+
+    Returns:
+        A float tensor without these axes.
+    """
+    return _reduced(_mean, as_float(x), axis, keepdims)
+
+
+@op
+def max(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Tensor:
+    """The largest element along axes.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+        keepdims: Whether they stay, with size 1.
+        initial: The least value of the result, which makes empty axes possible.
+
+    Returns:
+        A tensor without these axes.
+    """
+    x = as_tensor(x)
+    if initial is None:
+        return _reduced(_max, x, axis, keepdims)
+    if x.size == 0:
+        return broadcast_to(as_tensor(initial, x.dtype), _reduced_shape(x, axis, keepdims))
+    largest = _reduced(_max, x, axis, keepdims)
+    initial = as_tensor(initial, x.dtype)
+    return _select(largest < initial, initial, largest)
+
+
+@op
+def min(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Tensor:
+    """The smallest element along axes.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+        keepdims: Whether they stay, with size 1.
+        initial: The greatest value of the result, which makes empty axes possible.
+
+    Returns:
+        A tensor without these axes.
+    """
+    x = as_tensor(x)
+    if initial is None:
+        return _reduced(_min, x, axis, keepdims)
+    if x.size == 0:
+        return broadcast_to(as_tensor(initial, x.dtype), _reduced_shape(x, axis, keepdims))
+    smallest = _reduced(_min, x, axis, keepdims)
+    initial = as_tensor(initial, x.dtype)
+    return _select(smallest > initial, initial, smallest)
+
+
+def _reduced_shape(x: Tensor, axis: Any, keepdims: bool) -> tuple[Any, ...]:
+    axes = normalize_axes(axis, x.ndim)
+    return tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes)
+
+
+@op
+def amax(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The largest element along axes.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+        keepdims: Whether they stay, with size 1.
+
+    Returns:
+        A tensor without these axes.
+    """
+    return max(x, axis, keepdims)
+
+
+@op
+def amin(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The smallest element along axes.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+        keepdims: Whether they stay, with size 1.
+
+    Returns:
+        A tensor without these axes.
+    """
+    return min(x, axis, keepdims)
+
+
+@op
+def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The distance from the smallest to the largest element along axes.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+        keepdims: Whether they stay, with size 1.
+
+    Returns:
+        A tensor without these axes.
+    """
+    return max(x, axis, keepdims) - min(x, axis, keepdims)
+
+
+@op
+def any(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """Whether any element along axes is true.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+        keepdims: Whether they stay, with size 1.
+
+    Returns:
+        A `bool` tensor without these axes.
+    """
+    return _reduced(_any, as_tensor(as_tensor(x), "bool"), axis, keepdims)
+
+
+@op
+def all(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """Whether all elements along axes are true.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+        keepdims: Whether they stay, with size 1.
+
+    Returns:
+        A `bool` tensor without these axes.
+    """
+    return _reduced(_all, as_tensor(as_tensor(x), "bool"), axis, keepdims)
+
+
+@op
+def allclose(
+    x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Tensor:
+    """Whether `|x1 - x2| <= atol + rtol * |x2|` everywhere.
+
+    Args:
+        x1: A tensor.
+        x2: A tensor whose shape broadcasts with that of `x1`.
+        rtol: The tolerance relative to `x2`.
+        atol: The absolute tolerance.
+        equal_nan: Whether two that are not numbers are close.
+
+    Returns:
+        A `bool` scalar.
+    """
+    from cornu.ops.elementwise import isclose
+
+    return all(isclose(x1, x2, rtol, atol, equal_nan))
+
+
+@op
+def count_nonzero(x: Any, axis: Any = None) -> Tensor:
+    """How many elements along axes are not zero.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+
+    Returns:
+        An `int32` tensor without these axes.
+    """
+    return sum(as_tensor(as_tensor(x), "bool"), axis)
+
+
+def _position(apply: Callable[..., Tensor], x: Any, axis: int | None, keepdims: bool) -> Tensor:
+    x = as_tensor(x)
+    if axis is not None:
+        return apply(x, axis=normalize_axis(axis, x.ndim), keepdims=builtins.bool(keepdims))
+    place = apply(ravel(x), axis=0, keepdims=False)
+    return reshape(place, (1,) * x.ndim) if keepdims else place
+
+
+@op
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Where the largest element along an axis is; the first of several.
+
+    Args:
+        x: A tensor.
+        axis: The axis; by default the tensor is taken flat.
+        keepdims: Whether the axis stays, with size 1.
+
+    Returns:
+        An `int32` tensor without this axis.
+    """
+    return _position(_argmax, x, axis, keepdims)
+
+
+@op
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Where the smallest element along an axis is; the first of several.
+
+    Args:
+        x: A tensor.
+        axis: The axis; by default the tensor is taken flat.
+        keepdims: Whether the axis stays, with size 1.
+
+    Returns:
+        An `int32` tensor without this axis.
+    """
+    return _position(_argmin, x, axis, keepdims)
+
+
+@op
+def var(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The variance of the elements along axes.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+        keepdims: Whether they stay, with size 1.
+
+    Returns:
+        A float tensor without these axes.
+    """
+    x = as_float(x)
+    return mean(square(x - mean(x, axis, True)), axis, keepdims)
+
+
+@op
+def std(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The standard deviation of the elements along axes.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+        keepdims: Whether they stay, with size 1.
+
+    Returns:
+        A float tensor without these axes.
+    """
+    return sqrt(var(x, axis, keepdims))
+
+
+@op
+def average(x: Any, axis: Any = None, weights: Any = None) -> Tensor:
+    """The weighted mean of the elements along axes.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+        weights: A tensor of the shape of `x`, or of the size of the one axis.
+
+    Returns:
+        A float tensor without these axes.
+    """
+    if weights is None:
+        return mean(x, axis)
+    x, weights = promoted(x, weights, floating=True)
+    if weights.ndim == 1 and x.ndim > 1:
+        if axis is None:
+            raise ValueError("Axis must be specified when shapes of x and weights differ.")
+        place = normalize_axes(axis, x.ndim)[0]
+        weights = reshape(weights, tuple(-1 if i == place else 1 for i in range(x.ndim)))
+    weights = broadcast_to(weights, x.shape)
+    return sum(x * weights, axis) / sum(weights, axis)
+
+
+@op
+def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """`log(sum(exp(x)))` along axes, without overflow.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+        keepdims: Whether they stay, with size 1.
+
+    Returns:
+        A float tensor without these axes.
+    """
+    return _reduced(_logsumexp, as_float(x), axis, keepdims)
+
+
+def _running(apply: Callable[..., Tensor], x: Tensor, axis: int | None) -> Tensor:
+    if axis is None:
+        x, axis = ravel(x), 0
+    return apply(x, axis=normalize_axis(axis, x.ndim), reverse=False)
+
+
+@op
+def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Tensor:
+    """The running sums along an axis.
+
+    Args:
+        x: A tensor.
+        axis: The axis; by default the tensor is taken flat.
+        dtype: The dtype of the result.
+
+    Returns:
+        A tensor of the shape of `x`.
+    """
+    x = numeric(x) if dtype is None else as_tensor(as_tensor(x), standardize_dtype(dtype))
+    return _running(_cumsum, x, axis)
+
+
+@op
+def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Tensor:
+    """The running products along an axis.
+
+    Args:
+        x: A tensor.
+        axis: The axis; by default the tensor is taken flat.
+        dtype: The dtype of the result.
+
+    Returns:
+        A tensor of the shape of `x`.
+    """
+    x = numeric(x) if dtype is None else as_tensor(as_tensor(x), standardize_dtype(dtype))
+    return _running(_cumprod, x, axis)
+
+
+@op
+def diff(a: Any, n: int = 1, axis: int = -1) -> Tensor:
+    """The differences of neighbours along an axis.
+
+    Args:
+        a: A tensor.
+        n: How often differences are taken.
+        axis: The axis.
+
+    Returns:
+        A tensor whose axis is smaller by `n`.
+    """
+    x = as_tensor(a)
+    axis = normalize_axis(axis, x.ndim)
+    before = (builtins.slice(None),) * axis
+    for _ in range(n):
+        later, earlier = (
+            x[(*before, builtins.slice(1, None))],
+            x[(*before, builtins.slice(None, -1))],
+        )
+        x = later != earlier if x.dtype == "bool" else later - earlier
+    return x
+
+
+@op
+def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Tensor:
+    """The integral along an axis by the trapezoidal rule.
+
+    Args:
+        y: The values.
+        x: Where they are; `dx` apart by default.
+        dx: The distance of neighbours if `x` is not given.
+        axis: The axis.
+
+    Returns:
+        A float tensor without this axis.
+    """
+    y = moveaxis(as_float(y), axis, -1)
+    width = dx
+    if x is not None:
+        x = as_tensor(x)
+        width = diff(x) if x.ndim == 1 else diff(moveaxis(x, axis, -1))
+    return sum(width * (y[..., 1:] + y[..., :-1]) / 2.0, axis=-1)
+
+
+@op
+def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+    """The sums of the diagonals of matrices.
+
+    Args:
+        x: A tensor of two axes or more.
+        offset: Which diagonal: positive above the main one, negative below it.
+        axis1: The axis of the rows.
+        axis2: The axis of the columns.
+
+    Returns:
+        A tensor without these axes.
+    """
+    from cornu.ops.manipulation import diagonal
+
+    return sum(diagonal(x, offset, axis1, axis2), axis=-1)
+
+
+# Quantiles.
+
+_METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
+@op
+def quantile(
+    x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False
+) -> Tensor:
+    """The quantiles of the elements along axes.
+
+    Args:
+        x: A tensor.
+        q: Which quantiles, from 0 to 1: a number or a tensor of one axis.
+        axis: Which axes; all by default.
+        method: Between two elements: `"linear"`, `"lower"`, `"higher"`, `"midpoint"`, `"nearest"`.
+        keepdims: Whether the axes stay, with size 1.
+
+    Returns:
+        A float tensor without these axes, and with one of the size of `q` in front if `q` has one.
+
+    Raises:
+        ValueError: the method is unknown.
+    """
+    x = as_float(x)
+    lines, kept = _lines(x, axis)
+    undefined = _select(
+        any(isnan(lines), -1, True), as_tensor(math.nan, x.dtype), as_tensor(0, x.dtype)
+    )
+    count = as_tensor(lines.shape[-1], x.dtype)
+    return _quantiles(
+        _sort(lines, axis=lines.ndim - 1) + undefined, count, q, method, keepdims, kept
+    )
+
+
+@op
+def nanquantile(
+    x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False
+) -> Tensor:
+    """The quantiles of the elements along axes that are numbers.
+
+    Args:
+        x: A tensor.
+        q: Which quantiles, from 0 to 1: a number or a tensor of one axis.
+        axis: Which axes; all by default.
+        method: As in `quantile`.
+        keepdims: Whether the axes stay, with size 1.
+
+    Returns:
+        A float tensor as that of `quantile`.
+    """
+    lines, kept = _lines(as_float(x), axis)
+    # Not-a-number sorts to the end, where the count does not reach.
+    count = sum(as_tensor(~isnan(lines), lines.dtype), -1, True)
+    return _quantiles(_sort(lines, axis=lines.ndim - 1), count, q, method, keepdims, kept)
+
+
+@op
+def percentile(
+    x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False
+) -> Tensor:
+    """The percentiles of the elements along axes.
+
+    Args:
+        x: A tensor.
+        q: Which percentiles, from 0 to 100: a number or a tensor of one axis.
+        axis: Which axes; all by default.
+        method: As in `quantile`.
+        keepdims: Whether the axes stay, with size 1.
+
+    Returns:
+        A float tensor as that of `quantile`.
+    """
+    return quantile(x, as_float(q) / 100.0, axis, method, keepdims)
+
+
+@op
+def nanpercentile(
+    x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False
+) -> Tensor:
+    """The percentiles of the elements along axes that are numbers.
+
+    Args:
+        x: A tensor.
+        q: Which percentiles, from 0 to 100: a number or a tensor of one axis.
+        axis: Which axes; all by default.
+        method: As in `quantile`.
+        keepdims: Whether the axes stay, with size 1.
+
+    Returns:
+        A float tensor as that of `quantile`.
+    """
+    return nanquantile(x, as_float(q) / 100.0, axis, method, keepdims)
+
+
+@op
+def median(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The median of the elements along axes.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+        keepdims: Whether they stay, with size 1.
+
+    Returns:
+        A float tensor without these axes.
+    """
+    return quantile(x, 0.5, axis, keepdims=keepdims)
+
+
+@op
+def nanmedian(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The median of the elements along axes that are numbers.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+        keepdims: Whether they stay, with size 1.
+
+    Returns:
+        A float tensor without these axes.
+    """
+    return nanquantile(x, 0.5, axis, keepdims=keepdims)
+
+
+def _lines(x: Tensor, axis: Any) -> tuple[Tensor, tuple[Any, ...]]:
+    """The axes brought together as the last one; the shape with them of size 1."""
+    axes = normalize_axes(axis, x.ndim)
+    rest = tuple(i for i in range(x.ndim) if i not in axes)
+    kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+    moved = moveaxis(x, axes, range(-len(axes), 0)) if axes else x
+    size = product([x.shape[i] for i in axes])
+    return reshape(moved, (*(x.shape[i] for i in rest), size)), kept
+
+
+def _quantiles(
+    ordered: Tensor, count: Tensor, q: Any, method: str, keepdims: bool, kept: tuple[Any, ...]
+) -> Tensor:
+    from cornu.ops.elementwise import ceil, floor, maximum, round
+    from cornu.ops.selection import take_along_axis
+
+    if method not in _METHODS:
+        raise ValueError(f"Invalid method: {method}. Expected one of {_METHODS}")
+    q = as_tensor(as_float(q), ordered.dtype)
+    place = ravel(q) * maximum(count - 1, 0)
+    place = broadcast_to(place, (*ordered.shape[:-1], place.shape[-1]))
+    low, high = floor(place), ceil(place)
+    if method == "nearest":
+        low = high = round(place)
+    part = {"linear": place - low, "lower": 0.0, "higher": 1.0, "midpoint": 0.5, "nearest": 0.0}
+    below, above = (take_along_axis(ordered, as_tensor(i, "int32"), -1) for i in (low, high))
+    values = below * (1 - part[method]) + above * part[method]
+    if method == "midpoint":
+        values = _select(low == high, below, values)
+    values = moveaxis(values, -1, 0)
+    if keepdims:
+        values = reshape(values, (values.shape[0], *kept))
+    return squeeze(values, 0) if q.ndim == 0 else values
+
+
+# Reductions that leave out what is not a number.
+
+
+def _replaced(x: Any, value: Any) -> tuple[Tensor, Tensor | None]:
+    """The tensor with `value` for what is not a number, and where that was."""
+    x = as_tensor(x)
+    if not is_float_dtype(x.dtype):
+        return x, None
+    missing = isnan(x)
+    return _select(missing, as_tensor(value, x.dtype), x), missing
+
+
+def _marked(result: Tensor, missing: Tensor | None, axis: Any, keepdims: bool) -> Tensor:
+    """The result, not a number where nothing was one."""
+    if missing is None:
+        return result
+    return _select(all(missing, axis, keepdims), as_tensor(math.nan, result.dtype), result)
+
+
+@op
+def nansum(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The sum of the elements along axes that are numbers.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+        keepdims: Whether they stay, with size 1.
+
+    Returns:
+        A tensor without these axes.
+    """
+    return sum(_replaced(x, 0)[0], axis, keepdims)
+
+
+@op
+def nanprod(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The product of the elements along axes that are numbers.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+        keepdims: Whether they stay, with size 1.
+
+    Returns:
+        A tensor without these axes.
+    """
+    return prod(_replaced(x, 1)[0], axis, keepdims)
+
+
+@op
+def nancumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Tensor:
+    """The running sums along an axis of the elements that are numbers.
+
+    Args:
+        x: A tensor.
+        axis: The axis; by default the tensor is taken flat.
+        dtype: The dtype of the result.
+
+    Returns:
+        A tensor of the shape of `x`.
+    """
+    return cumsum(_replaced(x, 0)[0], axis, dtype)
+
+
+@op
+def nancumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Tensor:
+    """The running products along an axis of the elements that are numbers.
+
+    Args:
+        x: A tensor.
+        axis: The axis; by default the tensor is taken flat.
+        dtype: The dtype of the result.
+
+    Returns:
+        A tensor of the shape of `x`.
+    """
+    return cumprod(_replaced(x, 1)[0], axis, dtype)
+
+
+@op
+def nanmax(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The largest of the elements along axes that are numbers.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+        keepdims: Whether they stay, with size 1.
+
+    Returns:
+        A tensor without these axes.
+    """
+    known, missing = _replaced(x, -math.inf)
+    return _marked(max(known, axis, keepdims), missing, axis, keepdims)
+
+
+@op
+def nanmin(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The smallest of the elements along axes that are numbers.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+        keepdims: Whether they stay, with size 1.
+
+    Returns:
+        A tensor without these axes.
+    """
+    known, missing = _replaced(x, math.inf)
+    return _marked(min(known, axis, keepdims), missing, axis, keepdims)
+
+
+@op
+def nanargmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Where the largest of the elements along an axis that are numbers is; -1 if none is.
+
+    Args:
+        x: A tensor.
+        axis: The axis; by default the tensor is taken flat.
+        keepdims: Whether the axis stays, with size 1.
+
+    Returns:
+        An `int32` tensor without this axis.
+    """
+    known, missing = _replaced(x, -math.inf)
+    return _found(argmax(known, axis, keepdims), missing, axis, keepdims)
+
+
+@op
+def nanargmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Where the smallest of the elements along an axis that are numbers is; -1 if none is.
+
+    Args:
+        x: A tensor.
+        axis: The axis; by default the tensor is taken flat.
+        keepdims: Whether the axis stays, with size 1.
+
+    Returns:
+        An `int32` tensor without this axis.
+    """
+    known, missing = _replaced(x, math.inf)
+    return _found(argmin(known, axis, keepdims), missing, axis, keepdims)
+
+
+def _found(place: Tensor, missing: Tensor | None, axis: Any, keepdims: bool) -> Tensor:
+    if missing is None:
+        return place
+    return _select(all(missing, axis, keepdims), as_tensor(-1, place.dtype), place)
+
+
+@op
+def nanmean(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The mean of the elements along axes that are numbers.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+        keepdims: Whether they stay, with size 1.
+
+    Returns:
+        A float tensor without these axes.
+    """
+    known, missing = _replaced(as_float(x), 0)
+    return sum(known, axis, keepdims) / sum(as_tensor(~missing, known.dtype), axis, keepdims)
+
+
+@op
+def nanvar(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The variance of the elements along axes that are numbers.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+        keepdims: Whether they stay, with size 1.
+
+    Returns:
+        A float tensor without these axes.
+    """
+    x = as_float(x)
+    return nanmean(square(x - nanmean(x, axis, True)), axis, keepdims)
+
+
+@op
+def nanstd(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The standard deviation of the elements along axes that are numbers.
+
+    Args:
+        x: A tensor.
+        axis: Which axes; all by default.
+        keepdims: Whether they stay, with size 1.
+
+    Returns:
+        A float tensor without these axes.
+    """
+    return sqrt(nanvar(x, axis, keepdims))

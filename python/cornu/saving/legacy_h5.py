@@ -1,0 +1,282 @@
+"""Whole models, and weights, in Keras's older `.h5` format."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from cornu.saving.serialization import deserialize_keras_object, serialize_keras_object
+from cornu.saving.weights import check_dataset, open_group
+
+_BACKEND = "jax"
+_KERAS_VERSION = "3.15.0"
+# An attribute of an HDF5 object holds less than 64 KiB: longer lists of names are cut into several.
+_ATTRIBUTE_BYTES = 64512
+
+
+def save_model(model: Any, file: Any, include_optimizer: bool = True) -> None:
+    """Writes a model into an open binary file.
+
+    Raises:
+        ValueError: if the model is subclassed: this format has no word for its structure.
+    """
+    import h5py
+
+    from cornu.models import Sequential
+    from cornu.models.functional import Functional
+
+    if not isinstance(model, Functional | Sequential):
+        raise NotImplementedError(
+            "Saving the model to HDF5 format requires the model to be a Functional model or a "
+            "Sequential model. It does not work for subclassed models, because such models are "
+            "defined via the body of a Python method, which isn't safely serializable. Consider "
+            "saving to the `.keras` format or using `save_weights`."
+        )
+    with h5py.File(file, "w") as h5:
+        h5.attrs["keras_version"] = _KERAS_VERSION
+        h5.attrs["backend"] = _BACKEND
+        h5.attrs["model_config"] = json.dumps(_old_config(serialize_keras_object(model)))
+        _save_layers(h5.create_group("model_weights"), model)
+        optimizer = getattr(model, "optimizer", None)
+        if include_optimizer and optimizer is not None and model.compiled:
+            h5.attrs["training_config"] = json.dumps(_training_config(model))
+            group = h5.create_group("optimizer_weights")
+            names = [_variable_path(variable) for variable in optimizer.variables]
+            _save_arrays(group, names, optimizer.variables)
+
+
+def _old_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns a model's config as this format has it: layers name no module."""
+    kept = {key: config[key] for key in ("class_name", "name", "inbound_nodes") if key in config}
+    inner = dict(config["config"])
+    if isinstance(inner.get("layers"), list):
+        inner["layers"] = [_old_config(layer) for layer in inner["layers"]]
+    if isinstance(inner.get("layer"), dict) and "class_name" in inner["layer"]:
+        inner["layer"] = _old_config(inner["layer"])
+    return {"class_name": kept.pop("class_name"), "config": inner, **kept}
+
+
+def _training_config(model: Any) -> dict[str, Any]:
+    config = dict(model.get_compile_config() or {})
+    optimizer = serialize_keras_object(config.pop("optimizer", model.optimizer))
+    config["optimizer_config"] = {
+        "class_name": optimizer["class_name"],
+        "config": optimizer["config"],
+    }
+    return config
+
+
+def _variable_path(variable: Any) -> str:
+    return getattr(variable, "path", None) or variable.name
+
+
+def _save_layers(group: Any, model: Any) -> None:
+    layers = _layers(model)
+    _save_names(group, "layer_names", [layer.name for layer in layers])
+    group.attrs["backend"] = _BACKEND
+    group.attrs["keras_version"] = _KERAS_VERSION
+    for layer in layers:
+        weights = _ordered_weights(layer)
+        _save_arrays(
+            group.create_group(layer.name), [_variable_path(weight) for weight in weights], weights
+        )
+    own = [*model._trainable_variables, *model._non_trainable_variables]
+    top = group.create_group("top_level_model_weights")
+    _save_arrays(top, [_variable_path(variable) for variable in own], own)
+
+
+def _layers(model: Any) -> list[Any]:
+    return [layer for layer in model.layers if hasattr(layer, "weights")]
+
+
+def _ordered_weights(layer: Any) -> list[Any]:
+    """Returns a layer's weights in this format's order: the trainable ones first."""
+    return [*layer.trainable_weights, *layer.non_trainable_weights]
+
+
+def _save_arrays(group: Any, names: list[str], variables: list[Any]) -> None:
+    _save_names(group, "weight_names", names)
+    for name, variable in zip(names, variables, strict=True):
+        group.create_dataset(name, data=np.asarray(variable.numpy()))
+
+
+def _save_names(group: Any, attribute: str, names: list[str]) -> None:
+    encoded = [name.encode("utf-8") for name in names]
+    if sum(len(name) for name in encoded) + 16 * len(encoded) <= _ATTRIBUTE_BYTES:
+        group.attrs[attribute] = encoded if encoded else np.array([], dtype="float64")
+        return
+    longest = max(len(name) for name in encoded)
+    each = max(1, _ATTRIBUTE_BYTES // longest)
+    for chunk, start in enumerate(range(0, len(encoded), each)):
+        group.attrs[f"{attribute}{chunk}"] = encoded[start : start + each]
+
+
+def _names(group: Any, attribute: str) -> list[str]:
+    """Reads a list of names, whole or in chunks."""
+    if attribute in group.attrs:
+        found = list(group.attrs[attribute])
+    else:
+        found, chunk = [], 0
+        while f"{attribute}{chunk}" in group.attrs:
+            found += list(group.attrs[f"{attribute}{chunk}"])
+            chunk += 1
+    return [name.decode("utf-8") if isinstance(name, bytes) else str(name) for name in found]
+
+
+def load_model(
+    path: str, custom_objects: Mapping[str, Any] | None, compile: bool, safe_mode: bool
+) -> Any:
+    """Reads a whole model.
+
+    Raises:
+        ValueError: if the file holds no model.
+    """
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        stored = file.attrs.get("model_config")
+        if stored is None:
+            raise ValueError(f"No model config found in the file at {path}.")
+        try:
+            config = json.loads(_text(stored))
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise ValueError(f"{path}: the model's config is broken: {error}") from error
+        model = deserialize_keras_object(config, custom_objects=custom_objects, safe_mode=safe_mode)
+        group = open_group(file, "model_weights")
+        if group is None:
+            raise ValueError(f"{path} holds no weights of the model")
+        size = os.path.getsize(path)
+        _load_layers(group, model, size)
+        training = file.attrs.get("training_config")
+        if compile and training is not None:
+            _compile(model, json.loads(_text(training)), custom_objects, safe_mode)
+            state = open_group(file, "optimizer_weights")
+            if state is not None:
+                _load_optimizer(state, model, size)
+        elif compile:
+            warnings.warn(
+                "No training configuration found in the save file, so the model was *not* "
+                "compiled. Compile it manually.",
+                stacklevel=3,
+            )
+    return model
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+
+
+def _compile(model: Any, config: dict[str, Any], custom_objects: Any, safe_mode: bool) -> None:
+    from cornu import optimizers
+
+    config = {**config}
+    optimizer = optimizers.deserialize(
+        config.pop("optimizer_config"), custom_objects=custom_objects
+    )
+    arguments = {
+        key: deserialize_keras_object(value, custom_objects=custom_objects, safe_mode=safe_mode)
+        for key, value in config.items()
+        if key in ("loss", "metrics", "loss_weights", "weighted_metrics")
+    }
+    model.compile(optimizer=optimizer, **arguments)
+    optimizer.build(model.trainable_variables)
+
+
+def _read_arrays(group: Any, size: int) -> list[np.ndarray]:
+    arrays = []
+    for name in _names(group, "weight_names"):
+        dataset = open_group(group, name)
+        if dataset is None:
+            raise ValueError(f"The HDF5 file names weights that it does not hold: {name}")
+        check_dataset(dataset, max(size, 1 << 16) * 1000)
+        arrays.append(np.asarray(dataset[()]))
+    return arrays
+
+
+def _load_optimizer(group: Any, model: Any, size: int) -> None:
+    arrays = _read_arrays(group, size)
+    variables = model.optimizer.variables
+    if len(arrays) != len(variables):
+        warnings.warn(
+            "Error in loading the saved optimizer state. As a result, your model is starting with "
+            "a freshly initialized optimizer.",
+            stacklevel=4,
+        )
+        return
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def _load_layers(group: Any, model: Any, size: int, skip_mismatch: bool = False) -> None:
+    """Reads weights layer by layer, in the order in which both have layers with weights."""
+    layers = [layer for layer in _layers(model) if _ordered_weights(layer)]
+    names = [name for name in _names(group, "layer_names") if _weight_count(group, name)]
+    if len(names) != len(layers):
+        raise ValueError(
+            "Layer count mismatch when loading weights from file. "
+            f"Model expected {len(layers)} layers, found {len(names)} saved layers."
+        )
+    for layer, name in zip(layers, names, strict=True):
+        _load_layer(layer, name, _read_arrays(open_group(group, name), size), skip_mismatch)
+    top = open_group(group, "top_level_model_weights")
+    if top is not None:
+        own = [*model._trainable_variables, *model._non_trainable_variables]
+        _assign(own, _read_arrays(top, size), "the model", "top_level_model_weights", skip_mismatch)
+
+
+def _weight_count(group: Any, name: str) -> int:
+    layer = open_group(group, name)
+    return 0 if layer is None else len(_names(layer, "weight_names"))
+
+
+def _load_layer(layer: Any, name: str, arrays: list[np.ndarray], skip_mismatch: bool) -> None:
+    _assign(_ordered_weights(layer), arrays, f"layer {layer.name!r}", name, skip_mismatch)
+
+
+def _assign(variables: list[Any], arrays: list[Any], what: str, name: str, skip: bool) -> None:
+    try:
+        if len(variables) != len(arrays):
+            raise ValueError(
+                f"Weight count mismatch for {what} (named {name!r} in the save file). It expects "
+                f"{len(variables)} weight(s). Received {len(arrays)} saved weight(s)"
+            )
+        for variable, array in zip(variables, arrays, strict=True):
+            if tuple(variable.shape) != array.shape:
+                raise ValueError(
+                    f"Shape mismatch in {what} (named {name!r} in the save file) for weight "
+                    f"{variable.path}. Weight expects shape {tuple(variable.shape)}. Received "
+                    f"saved weight with shape {array.shape}"
+                )
+    except ValueError as error:
+        if not skip:
+            raise
+        warnings.warn(f"Skipping loading of weights for {what}: {error}", stacklevel=5)
+        return
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def load_weights(model: Any, path: str, skip_mismatch: bool, by_name: bool) -> None:
+    """Reads the weights of a whole-model `.h5` file, or of a weights file of Keras 2.
+
+    Raises:
+        ValueError: if they don't fit the model.
+    """
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        group = open_group(file, "model_weights") or file
+        size = os.path.getsize(path)
+        if not by_name:
+            _load_layers(group, model, size, skip_mismatch)
+            return
+        layers = {layer.name: layer for layer in _layers(model)}
+        for name in _names(group, "layer_names"):
+            if name in layers and _weight_count(group, name):
+                arrays = _read_arrays(open_group(group, name), size)
+                _load_layer(layers[name], name, arrays, skip_mismatch)

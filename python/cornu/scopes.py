@@ -1,0 +1,73 @@
+"""Scopes of the thread, and what a session is."""
+
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+
+class _ThreadState(threading.local):
+    def __init__(self) -> None:
+        self.stateless: Any = None
+        self.symbolic = False
+        self.autocast_dtype: str | None = None
+        self.call_context: Any = None
+        self.tapes = 0  # that record
+        self.called_layers: list[Any] | None = None  # by the function that is traced
+
+
+state = _ThreadState()
+
+
+class SymbolicScope:
+    """Marks that layers are called to learn the shapes of their outputs alone."""
+
+    def __enter__(self) -> "SymbolicScope":
+        self._outer = state.symbolic
+        state.symbolic = True
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        state.symbolic = self._outer
+
+
+def in_symbolic_scope() -> bool:
+    """Returns whether a `SymbolicScope` is open."""
+    return state.symbolic
+
+
+@contextlib.contextmanager
+def autocast_scope(dtype: str | None) -> Iterator[None]:
+    """Float variables that allow it read as `dtype` inside; None leaves them as they are."""
+    outer = state.autocast_dtype
+    state.autocast_dtype = dtype
+    try:
+        yield
+    finally:
+        state.autocast_dtype = outer
+
+
+@contextlib.contextmanager
+def device(name: str) -> Iterator[None]:
+    """Accepted for compatibility: there is one device, the processor."""
+    yield
+
+
+def clear_session(free_memory: bool = True) -> None:
+    """Forgets the names in use and the random state, so that new models are named from the start.
+
+    Args:
+        free_memory: whether to collect garbage at once.
+    """
+    from cornu import config, naming
+
+    naming.forget_names()
+    config.set_dtype_policy(None)
+    seeds = sys.modules.get("cornu.random.seeds")
+    if seeds is not None:
+        seeds.reset()
+    if free_memory:
+        import gc
+
+        gc.collect()

@@ -1,0 +1,24 @@
+"""Helpers by the names that they have in `keras.utils`."""
+
+from cornu.lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        ".progbar": "Progbar",
+        "cornu.config": """
+            disable_interactive_logging enable_interactive_logging
+            is_interactive_logging_enabled""",
+        "cornu.ops.function": "get_source_inputs",
+        "cornu.ops.symbolic": "is_keras_tensor",
+        "cornu.random": "set_random_seed",
+        "cornu.saving": """
+            CustomObjectScope custom_object_scope deserialize_keras_object get_custom_objects
+            get_registered_name get_registered_object register_keras_serializable
+            serialize_keras_object""",
+        "cornu.scopes": "clear_session",
+        "cornu.tensor": "standardize_dtype",
+        "cornu.training.data": "pack_x_y_sample_weight unpack_x_y_sample_weight",
+        "cornu.training.data.sequence": "PyDataset Sequence=PyDataset",
+    },
+)

@@ -1,0 +1,163 @@
+//! The one dispatch of ops: compute at once, or record into the running trace; then tell the tapes.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::buffer::Buffer;
+use crate::op::{Op, Operand, Run};
+use crate::tensor::{TensorMut, TensorRef};
+use crate::value::Kind;
+use crate::{Bindings, Result, Spec, Tensor, Value, Values, tape, trace, value_error};
+
+/// What gradient rules and passes build computations with.
+pub trait Emitter {
+    /// Applies an op and gives all its outputs.
+    ///
+    /// # Errors
+    /// Those of the op's inference and run.
+    fn emit(&mut self, op: Arc<dyn Op>, inputs: &[&Value]) -> Result<Values>;
+}
+
+/// The emitter of gradient rules: computes or records, as `apply` decides.
+pub struct Dispatch;
+
+impl Emitter for Dispatch {
+    fn emit(&mut self, op: Arc<dyn Op>, inputs: &[&Value]) -> Result<Values> {
+        apply(op, inputs)
+    }
+}
+
+impl dyn Emitter + '_ {
+    /// Applies an op of one output.
+    ///
+    /// # Errors
+    /// As `emit`.
+    pub fn one(&mut self, op: Arc<dyn Op>, inputs: &[&Value]) -> Result<Value> {
+        let mut values = self.emit(op, inputs)?;
+        Ok(values.swap_remove(0))
+    }
+
+    /// Applies the op of that name, which has one output and needs no attribute.
+    ///
+    /// # Errors
+    /// As `emit`.
+    pub fn call(&mut self, name: &str, inputs: &[&Value]) -> Result<Value> {
+        let Some(build) = crate::op::builder(name) else {
+            return Err(crate::Error::Internal(format!("there is no op `{name}`")));
+        };
+        self.one(build(&crate::Attrs::default())?, inputs)
+    }
+}
+
+/// Applies an op to values, and gives its visible outputs.
+///
+/// It is recorded when a trace runs and an operand, or a size in the op's result, belongs to it; else computed at once.
+///
+/// # Errors
+/// Those of the op's inference and run, with the op's name.
+pub fn apply(op: Arc<dyn Op>, inputs: &[&Value]) -> Result<Values> {
+    let watched = tape::is_watching(inputs);
+    let op = match op.for_gradient() {
+        Some(richer) if watched => richer,
+        _ => op,
+    };
+    let name = op.name();
+    let specs: SmallVec<[&Spec; 4]> = inputs.iter().map(|value| value.spec()).collect();
+    let inferred = op.infer(&specs).map_err(|e| e.in_op(name))?;
+    let symbolic = || {
+        inferred
+            .iter()
+            .any(|spec| spec.shape.iter().any(|dim| dim.is_symbolic()))
+    };
+    let traced = inputs
+        .iter()
+        .any(|value| matches!(value.kind(), Kind::Traced(..)))
+        || op.is_symbolic()
+        || symbolic();
+    let mut outputs: Values = if traced {
+        trace::record(op.clone(), inputs, inferred)?
+    } else {
+        compute(op.as_ref(), inputs, &inferred).map_err(|e| e.in_op(name))?
+    };
+    if watched {
+        let inputs = inputs.iter().map(|&value| value.clone()).collect();
+        tape::record(Rc::new(op.clone()), inputs, &outputs);
+    }
+    outputs.truncate(op.visible_outputs());
+    Ok(outputs)
+}
+
+thread_local! {
+    /// Scratch of eager calls; taken out while in use, so that nested calls get their own.
+    static SCRATCH: RefCell<Option<Buffer>> = const { RefCell::new(None) };
+}
+
+/// Runs an op on tensors in memory.
+fn compute(op: &dyn Op, inputs: &[&Value], inferred: &[Spec]) -> Result<Values> {
+    let tensors: SmallVec<[&Tensor; 4]> = inputs
+        .iter()
+        .map(|value| value.require())
+        .collect::<Result<_>>()?;
+    if op.is_alias() {
+        let Some(shape) = inferred[0].shape.known() else {
+            return value_error!("the result's shape {} is not known", inferred[0].shape);
+        };
+        let tensor = tensors[0].reshaped(&shape);
+        return Ok(std::iter::once(Value::concrete(tensor)).collect());
+    }
+    let mut results: SmallVec<[Tensor; 2]> = SmallVec::new();
+    for spec in inferred {
+        let Some(shape) = spec.shape.known() else {
+            return value_error!("the result's shape {} is not known", spec.shape);
+        };
+        results.push(Tensor::empty(spec.dtype, &shape));
+    }
+    run_on(op, &tensors, &results)?;
+    Ok(results.into_iter().map(Value::concrete).collect())
+}
+
+fn operand(tensor: &Tensor) -> Operand<'_> {
+    Operand {
+        dtype: tensor.dtype(),
+        shape: tensor.shape(),
+    }
+}
+
+/// Runs an op's kernel from tensors into new tensors.
+fn run_on(op: &dyn Op, tensors: &[&Tensor], results: &[Tensor]) -> Result<()> {
+    let bindings = Bindings::default();
+    let in_sizes: SmallVec<[Operand<'_>; 4]> =
+        tensors.iter().map(|tensor| operand(tensor)).collect();
+    let out_sizes: SmallVec<[Operand<'_>; 2]> = results.iter().map(operand).collect();
+    let need = op.scratch(&in_sizes, &out_sizes, &bindings);
+    let scratch = SCRATCH.with(|held| held.borrow_mut().take());
+    let scratch = match scratch {
+        Some(buffer) if buffer.len() >= need => buffer,
+        _ => Buffer::new(need),
+    };
+    let inputs: SmallVec<[TensorRef<'_>; 4]> = tensors.iter().map(|tensor| tensor.view()).collect();
+    let mut outputs: SmallVec<[TensorMut<'_>; 2]> = results
+        .iter()
+        // SAFETY: `results` are new tensors that nobody else holds, alive during the call.
+        .map(|tensor| unsafe {
+            TensorMut::new(tensor.dtype(), tensor.shape(), tensor.buffer().as_mut_ptr())
+        })
+        .collect();
+    let mut run = Run {
+        inputs: &inputs,
+        outputs: &mut outputs,
+        // SAFETY: the scratch buffer is held by this call alone.
+        scratch: unsafe { std::slice::from_raw_parts_mut(scratch.as_mut_ptr(), scratch.len()) },
+        bindings: &bindings,
+    };
+    let _denormals = kernels::threads::FlushDenormals::enter();
+    let outcome = op.run(&mut run);
+    // A large scratch is not worth keeping per thread.
+    if scratch.len() <= 8 << 20 {
+        SCRATCH.with(|held| *held.borrow_mut() = Some(scratch));
+    }
+    outcome
+}

@@ -1,0 +1,250 @@
+//! What follows a product or a convolution joins it: bias and activation in its last step over each tile, and at
+//! inference a batch norm in its weights.
+//!
+//! ```text
+//! %3 = conv(%0, %1); %4 = add(%3, %2); %5 = relu(%4)  =>  %5 = conv[relu](%0, %1, %2)
+//! %3 = conv(%0, %1); %8 = batch_norm_inference(%3, gamma, beta, mean, variance)
+//!     =>  scale = gamma rsqrt(variance + epsilon); %8 = conv(%0, %1 scale, beta - mean scale)
+//! ```
+//! The folded weights depend on variables alone, so `hoist` takes them out of the runs.
+
+use std::sync::Arc;
+
+use kernels::activation::Activation;
+use kernels::elementwise::Op as Function;
+
+use crate::graph::{Graph, Index, Node, Origin};
+use crate::op::conv::Conv;
+use crate::op::elementwise::Elementwise;
+use crate::op::layout::Reshape;
+use crate::op::matmul::{Dense, Matmul};
+use crate::op::norm::BatchNormInference;
+use crate::{DType, Op, Shape, Spec, Tensor};
+
+/// Fuses biases, activations and batch norms into the products before them.
+pub fn fuse_epilogues(graph: &mut Graph) {
+    let counts = graph.use_counts();
+    let mut order = Vec::with_capacity(graph.nodes.len());
+    for n in 0..graph.nodes.len() {
+        let fused = fold_batch_norm(graph, n, &counts, &mut order)
+            .or_else(|| fuse_bias(graph, n, &counts, &mut order))
+            .or_else(|| fuse_activation(graph, n, &counts));
+        if let Some((op, inputs)) = fused {
+            let node = &mut graph.nodes[n];
+            (node.op, node.inputs) = (op, inputs.into());
+        }
+        order.push(n);
+    }
+    graph.retain(order.into_iter());
+}
+
+type Fused = (Arc<dyn Op>, Vec<Index>);
+
+/// The node whose only use is this value.
+fn sole_producer<'a>(graph: &'a Graph, value: Index, counts: &[usize]) -> Option<&'a Node> {
+    graph.producer(value).filter(|_| counts[value] == 1)
+}
+
+/// The activation of a product or convolution; `None` for any other op.
+fn product_activation(op: &dyn Op) -> Option<Option<Activation>> {
+    if let Some(conv) = op.downcast::<Conv>() {
+        return Some(conv.activation);
+    }
+    if let Some(dense) = op.downcast::<Dense>() {
+        return (!dense.keep).then_some(dense.activation);
+    }
+    None
+}
+
+/// The convolution or product of a vector space's last axis, as `Conv` or `Dense`, without bias or activation.
+fn plain_product(graph: &Graph, node: &Node) -> Option<Arc<dyn Op>> {
+    if node.inputs.len() != 2 {
+        return None;
+    }
+    if let Some(matmul) = node.op.downcast::<Matmul>() {
+        let plain = !matmul.transpose_a
+            && !matmul.transpose_b
+            && graph.spec(node.inputs[1]).shape.rank() == 2;
+        return plain.then(|| {
+            Arc::new(Dense {
+                activation: None,
+                keep: false,
+            }) as Arc<dyn Op>
+        });
+    }
+    product_activation(node.op.as_ref())?
+        .is_none()
+        .then(|| node.op.clone())
+}
+
+/// Adds calls at the end of the graph and their numbers to the running order.
+struct Early<'a> {
+    graph: &'a mut Graph,
+    order: &'a mut Vec<usize>,
+    scope: Arc<str>,
+}
+
+impl Early<'_> {
+    fn call(&mut self, op: Arc<dyn Op>, inputs: &[Index]) -> Option<Index> {
+        let specs: Vec<&Spec> = inputs.iter().map(|&i| self.graph.spec(i)).collect();
+        let inferred = op.infer(&specs).ok()?;
+        let outputs =
+            self.graph
+                .push_node(op, inputs.iter().copied(), inferred, self.scope.clone());
+        self.order.push(self.graph.nodes.len() - 1);
+        Some(outputs[0])
+    }
+
+    fn map(&mut self, function: Function, inputs: &[Index]) -> Option<Index> {
+        self.call(Elementwise::op(function), inputs)
+    }
+
+    fn number(&mut self, dtype: DType, value: f64) -> Index {
+        let tensor = Tensor::scalar_of(dtype, value);
+        self.graph
+            .push_value(tensor.spec(), Origin::Constant(tensor))
+    }
+}
+
+fn fuse_bias(
+    graph: &mut Graph,
+    n: usize,
+    counts: &[usize],
+    order: &mut Vec<usize>,
+) -> Option<Fused> {
+    let node = &graph.nodes[n];
+    let add = node.op.downcast::<Elementwise>()?;
+    if add.function != Function::Add {
+        return None;
+    }
+    let (product, bias, sum) = (node.inputs[0], node.inputs[1], node.outputs[0]);
+    let (product, bias) =
+        match sole_producer(graph, product, counts).and_then(|p| plain_product(graph, p)) {
+            Some(_) => (product, bias),
+            None => (bias, product),
+        };
+    let producer = sole_producer(graph, product, counts)?;
+    let op = plain_product(graph, producer)?;
+    let shape = &graph.spec(product).shape;
+    let units = shape.last()?.clone();
+    let given = &graph.spec(bias).shape;
+    let row = given
+        .split_last()
+        .is_some_and(|(last, rest)| *last == units && rest.iter().all(|dim| dim.is(1)));
+    if graph.spec(sum).shape != *shape || !row || !graph.spec(product).dtype.is_float() {
+        return None;
+    }
+    let mut inputs = producer.inputs.to_vec();
+    let scope = producer.scope.clone();
+    let bias = if given.rank() == 1 {
+        bias
+    } else {
+        let flat: Shape = std::iter::once(units).collect();
+        Early {
+            graph,
+            order,
+            scope,
+        }
+        .call(Arc::new(Reshape(flat)), &[bias])?
+    };
+    inputs.push(bias);
+    Some((op, inputs))
+}
+
+fn fuse_activation(graph: &Graph, n: usize, counts: &[usize]) -> Option<Fused> {
+    let node = &graph.nodes[n];
+    let function = node.op.downcast::<Elementwise>()?;
+    let activation = Activation::from_name(function.function.name())?;
+    if node.inputs.len() != 1 || function.parameter.is_some_and(|parameter| parameter != 1.0) {
+        return None;
+    }
+    let producer = sole_producer(graph, node.inputs[0], counts)?;
+    if !graph.spec(node.outputs[0]).dtype.is_float() {
+        return None;
+    }
+    let activation = Some(activation);
+    let op: Arc<dyn Op> = match product_activation(producer.op.as_ref()) {
+        Some(None) => match producer.op.downcast::<Conv>() {
+            Some(conv) => Arc::new(Conv {
+                activation,
+                ..conv.clone()
+            }),
+            None => Arc::new(Dense {
+                activation,
+                keep: false,
+            }),
+        },
+        Some(Some(_)) => return None,
+        None => {
+            plain_product(graph, producer)?;
+            Arc::new(Dense {
+                activation,
+                keep: false,
+            })
+        }
+    };
+    Some((op, producer.inputs.to_vec()))
+}
+
+fn fold_batch_norm(
+    graph: &mut Graph,
+    n: usize,
+    counts: &[usize],
+    order: &mut Vec<usize>,
+) -> Option<Fused> {
+    let node = &graph.nodes[n];
+    let norm = *node.op.downcast::<BatchNormInference>()?;
+    let producer = sole_producer(graph, node.inputs[0], counts)?;
+    let dtype = graph.spec(node.outputs[0]).dtype;
+    let conv = producer.op.downcast::<Conv>()?.clone();
+    let weights = &producer.inputs[1..];
+    // Folded in each run, the weights would cost more than the norm.
+    let fixed = |value: &Index| {
+        matches!(
+            graph.values[*value].origin,
+            Origin::Variable(_) | Origin::Constant(_)
+        )
+    };
+    let known = weights
+        .iter()
+        .chain(&node.inputs[1..])
+        .all(|value| early(graph, *value, &fixed));
+    if conv.activation.is_some()
+        || !known
+        || !graph.updates.is_empty()
+        || !matches!(dtype, DType::Float32 | DType::Float64)
+    {
+        return None;
+    }
+    let (x, kernel, bias) = (producer.inputs[0], weights[0], weights.get(1).copied());
+    let [gamma, beta, mean, variance] = [1, 2, 3, 4].map(|i| node.inputs[i]);
+    let scope = node.scope.clone();
+    let mut early = Early {
+        graph,
+        order,
+        scope,
+    };
+    let epsilon = early.number(dtype, norm.epsilon);
+    let variance = early.map(Function::Add, &[variance, epsilon])?;
+    let rsqrt = early.map(Function::Rsqrt, &[variance])?;
+    let scale = early.map(Function::Multiply, &[gamma, rsqrt])?;
+    let kernel = early.map(Function::Multiply, &[kernel, scale])?;
+    let mean = match bias {
+        Some(bias) => early.map(Function::Subtract, &[mean, bias])?,
+        None => mean,
+    };
+    let mean = early.map(Function::Multiply, &[mean, scale])?;
+    let shift = early.map(Function::Subtract, &[beta, mean])?;
+    Some((Arc::new(conv), vec![x, kernel, shift]))
+}
+
+/// Whether a value depends on what is fixed alone, through calls of known size.
+fn early(graph: &Graph, value: Index, fixed: &dyn Fn(&Index) -> bool) -> bool {
+    fixed(&value)
+        || graph.producer(value).is_some_and(|node| {
+            !node.op.is_stateful()
+                && !node.inputs.is_empty()
+                && graph.spec(value).shape.iter().all(|dim| !dim.is_symbolic())
+                && node.inputs.iter().all(|&input| early(graph, input, fixed))
+        })
+}

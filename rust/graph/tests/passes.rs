@@ -1,0 +1,217 @@
+//! Each pass: what it makes of a small graph, and that results stay the same.
+
+use graph::op::elementwise::{Elementwise, add, cast, multiply, scalar_like};
+use graph::op::{Attr, Attrs, builder};
+use graph::passes::Options;
+use graph::trace::Trace;
+use graph::{DType, Dim, Emitter, Graph, Plan, Shape, Spec, Tensor, Value, Variable};
+use kernels::elementwise::Op as Function;
+
+fn input(trace: &Trace, dims: &[usize]) -> Value {
+    let mut shape = Shape::from(dims);
+    if let Some(first) = shape.first_mut() {
+        *first = trace.symbol("batch");
+    }
+    trace
+        .input(Spec {
+            dtype: DType::Float32,
+            shape,
+        })
+        .unwrap()
+}
+
+fn map(e: &mut dyn Emitter, function: Function, args: &[&Value]) -> Value {
+    e.one(Elementwise::op(function), args).unwrap()
+}
+
+fn ramp(shape: &[usize]) -> Tensor {
+    let n: usize = shape.iter().product();
+    let values: Vec<f32> = (0..n).map(|i| (i as f32 * 0.37).sin() * 2.0).collect();
+    Tensor::from_slice(&values, shape)
+}
+
+/// The optimised plan, after checking it against the recorded steps.
+fn checked(graph: Graph, inputs: &[Tensor]) -> Plan {
+    checked_within(graph, inputs, 1e-6)
+}
+
+fn checked_within(graph: Graph, inputs: &[Tensor], tolerance: f32) -> Plan {
+    let verbatim = Plan::new(graph.clone(), Options { verbatim: true }).unwrap();
+    let plan = Plan::new(graph, Options::default()).unwrap();
+    let (expected, got) = (verbatim.run(inputs).unwrap(), plan.run(inputs).unwrap());
+    for (a, b) in expected.iter().zip(&got) {
+        assert_eq!(a.shape(), b.shape());
+        for (a, b) in a.as_slice::<f32>().iter().zip(b.as_slice::<f32>()) {
+            assert!(
+                (a - b).abs() <= tolerance * (1.0 + a.abs()),
+                "{a} {b}\n{}",
+                plan.graph()
+            );
+        }
+    }
+    plan
+}
+
+fn names(plan: &Plan) -> Vec<String> {
+    plan.graph()
+        .nodes
+        .iter()
+        .map(|node| format!("{:?}", node.op))
+        .collect()
+}
+
+#[test]
+fn a_chain_becomes_one_loop() {
+    let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
+    let trace = Trace::begin();
+    let x = input(&trace, &[0, 3]);
+    let row = Value::concrete(Tensor::from_slice(&[1.0f32, -2.0, 3.0], &[3]));
+    let y = multiply(e, &x, &row).unwrap();
+    let y = add(e, &y, &scalar_like(&y, 0.5)).unwrap();
+    let positive = map(e, Function::Greater, &[&y, &scalar_like(&y, 0.0)]);
+    let positive = cast(e, &positive, DType::Float32).unwrap();
+    let exp = map(e, Function::Exp, &[&y]);
+    let y = multiply(e, &exp, &positive).unwrap();
+    let plan = checked(trace.finish(&[y]).unwrap(), &[ramp(&[5, 3])]);
+    assert_eq!(names(&plan), ["Fused(multiply add greater exp multiply)"]);
+}
+
+#[test]
+fn what_others_use_stays_apart_and_results_join() {
+    let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
+    let trace = Trace::begin();
+    let x = input(&trace, &[0, 3]);
+    let a = map(e, Function::Tanh, &[&x]);
+    let b = map(e, Function::Negative, &[&a]);
+    let copy = builder("copy").unwrap()(&Attrs::default()).unwrap();
+    let total = e.one(copy, &[&a]).unwrap();
+    let plan = checked(trace.finish(&[b, total]).unwrap(), &[ramp(&[4, 3])]);
+    assert_eq!(names(&plan).len(), 3);
+    let trace = Trace::begin();
+    let x = input(&trace, &[0, 3]);
+    let a = map(e, Function::Tanh, &[&x]);
+    let b = map(e, Function::Negative, &[&a]);
+    let plan = checked(trace.finish(&[b, a]).unwrap(), &[ramp(&[4, 3])]);
+    assert_eq!(names(&plan), ["Fused(tanh negative)"]);
+}
+
+#[test]
+fn equal_calls_are_one() {
+    let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
+    let trace = Trace::begin();
+    let x = input(&trace, &[0]);
+    let a = map(e, Function::Exp, &[&x]);
+    let b = map(e, Function::Exp, &[&x]);
+    let plan = checked(trace.finish(&[a, b]).unwrap(), &[ramp(&[4])]);
+    assert_eq!(plan.graph().nodes.len(), 1);
+}
+
+#[test]
+fn hoisted_results_follow_their_variables() {
+    let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
+    let kernel = Variable::new(Tensor::from_slice(&[1.0f32, 2.0, 3.0], &[3]));
+    let scale = Variable::new(Tensor::from_slice(&[2.0f32], &[1]));
+    let trace = Trace::begin();
+    let x = input(&trace, &[0, 3]);
+    let scaled = multiply(e, &kernel.read(), &scale.read()).unwrap();
+    let scaled = map(e, Function::Exp, &[&scaled]);
+    let y = map(e, Function::Maximum, &[&x, &scaled]);
+    let plan = Plan::new(trace.finish(&[y]).unwrap(), Options::default()).unwrap();
+    assert_eq!(plan.graph().nodes.len(), 1);
+    let run =
+        || plan.run(&[Tensor::zeros(DType::Float32, &[2, 3])]).unwrap()[0].as_slice::<f32>()[0];
+    assert_eq!(run(), 2f32.exp());
+    scale
+        .assign(&Value::concrete(Tensor::from_slice(&[0.0f32], &[1])))
+        .unwrap();
+    assert_eq!(run(), 1.0);
+    assert_eq!(run(), 1.0);
+}
+
+#[test]
+fn an_optimizer_step_is_one_loop_in_place() {
+    let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
+    let (w, m) = (
+        Variable::new(ramp(&[64])),
+        Variable::new(Tensor::zeros(DType::Float32, &[64])),
+    );
+    let before = w.tensor().buffer().as_ptr();
+    let trace = Trace::begin();
+    let g = trace.input(Spec::new(DType::Float32, [64])).unwrap();
+    let decayed = multiply(e, &m.read(), &scalar_like(&g, 0.9)).unwrap();
+    let m_new = add(e, &decayed, &g).unwrap();
+    m.assign(&m_new).unwrap();
+    let step = multiply(e, &m_new, &scalar_like(&g, -0.1)).unwrap();
+    w.assign(&add(e, &w.read(), &step).unwrap()).unwrap();
+    let plan = Plan::new(trace.finish(&[]).unwrap(), Options::default()).unwrap();
+    assert_eq!(plan.graph().nodes.len(), 1);
+    plan.run(&[ramp(&[64])]).unwrap();
+    plan.run(&[ramp(&[64])]).unwrap();
+    assert_eq!(w.tensor().buffer().as_ptr(), before);
+    let expected: Vec<f32> = ramp(&[64])
+        .as_slice::<f32>()
+        .iter()
+        .map(|x| x - 0.1 * x - 0.1 * 1.9 * x)
+        .collect();
+    for (a, b) in w.tensor().as_slice::<f32>().iter().zip(expected) {
+        assert!((a - b).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn a_batch_norm_folds_into_the_convolution_before_it() {
+    let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
+    let variable = |shape: &[usize]| Variable::new(ramp(shape));
+    let positive = Variable::new(Tensor::from_slice(&[0.5f32, 1.0, 2.0, 0.25], &[4]));
+    let [kernel, bias, gamma, beta, mean] =
+        [&[3, 3, 2, 4][..], &[1, 1, 1, 4], &[4], &[4], &[4]].map(variable);
+    let trace = Trace::begin();
+    let x = input(&trace, &[0, 6, 6, 2]);
+    let same = Attr::Str("same");
+    let one = || Attr::List(vec![Attr::Int(Dim::Known(1)), Attr::Int(Dim::Known(1))]);
+    let attrs = Attrs(
+        [
+            ("strides", one()),
+            ("padding", same),
+            ("dilation", one()),
+            ("groups", Attr::Int(Dim::Known(1))),
+        ]
+        .into_iter()
+        .collect(),
+    );
+    let conv = builder("conv").unwrap()(&attrs).unwrap();
+    let y = e.one(conv, &[&x, &kernel.read()]).unwrap();
+    let y = add(e, &y, &bias.read()).unwrap();
+    let attrs = Attrs([("epsilon", Attr::Float(1e-3))].into_iter().collect());
+    let norm = builder("batch_norm_inference").unwrap()(&attrs).unwrap();
+    let y = e
+        .one(
+            norm,
+            &[
+                &y,
+                &gamma.read(),
+                &beta.read(),
+                &mean.read(),
+                &positive.read(),
+            ],
+        )
+        .unwrap();
+    let y = map(e, Function::Relu, &[&y]);
+    let plan = checked_within(trace.finish(&[y]).unwrap(), &[ramp(&[2, 6, 6, 2])], 1e-4);
+    assert_eq!(plan.graph().nodes.len(), 1, "{}", plan.graph());
+    assert!(names(&plan)[0].contains("Relu"));
+}
+
+#[test]
+fn a_product_takes_bias_and_activation() {
+    let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
+    let (kernel, bias) = (Variable::new(ramp(&[3, 5])), Variable::new(ramp(&[5])));
+    let trace = Trace::begin();
+    let x = input(&trace, &[0, 3]);
+    let matmul = builder("matmul").unwrap()(&Attrs::default()).unwrap();
+    let y = e.one(matmul, &[&x, &kernel.read()]).unwrap();
+    let y = add(e, &y, &bias.read()).unwrap();
+    let y = map(e, Function::Tanh, &[&y]);
+    let plan = checked(trace.finish(&[y]).unwrap(), &[ramp(&[4, 3])]);
+    assert_eq!(plan.graph().nodes.len(), 1, "{}", plan.graph());
+}

@@ -1,0 +1,157 @@
+//! Convolution, channels last, in one to three spatial dimensions: `x (batch, ..input, channels)` with
+//! `kernel (..size, channels / groups, filters)` gives `out (batch, ..output, filters)`.
+//!
+//! [`forward`] and its two gradients are each other's gradients. A transposed convolution is [`input_gradient`] under the
+//! geometry that leads from its output to its input. [`run_half`] takes half floats, [`direct`] the
+//! numbers that have no lanes.
+pub mod choose;
+mod depthwise;
+pub mod direct;
+pub mod geometry;
+mod half;
+mod implicit_gemm;
+mod patches;
+#[cfg(test)]
+mod tests;
+
+pub use geometry::{Geometry, Padding, Window};
+pub use half::{half_scratch_len, run_half};
+
+use crate::activation::Activation;
+use crate::gemm::{Real, activate_slice};
+use choose::{Algorithm, choose};
+
+/// The computations around a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// [`forward`]
+    Forward,
+    /// [`input_gradient`]
+    InputGradient,
+    /// [`kernel_gradient`]
+    KernelGradient,
+}
+
+/// Items of scratch that a pass takes.
+pub fn scratch_len<T: Real>(pass: Pass, geometry: &Geometry) -> usize {
+    match (choose(geometry), pass) {
+        (Algorithm::Depthwise, _) => depthwise::scratch_len(geometry),
+        (Algorithm::ImplicitGemm, Pass::Forward) => {
+            implicit_gemm::forward_scratch_len::<T>(geometry)
+        }
+        (Algorithm::ImplicitGemm, Pass::InputGradient) => {
+            implicit_gemm::input_gradient_scratch_len::<T>(geometry)
+        }
+        (Algorithm::ImplicitGemm, Pass::KernelGradient) => {
+            implicit_gemm::kernel_gradient_scratch_len::<T>(geometry)
+        }
+    }
+}
+
+/// `out = activation(conv(x, kernel) + bias)`, with one item of `bias` per filter.
+///
+/// # Panics
+/// When a slice does not have the size that the geometry says, or the scratch is too short.
+pub fn forward<T: Real>(
+    geometry: &Geometry,
+    x: &[T],
+    kernel: &[T],
+    bias: Option<&[T]>,
+    activation: Option<Activation>,
+    out: &mut [T],
+    scratch: &mut [T],
+) {
+    check(geometry, x.len(), kernel.len(), out.len());
+    assert!(
+        bias.is_none_or(|bias| bias.len() == geometry.filters),
+        "one bias per filter"
+    );
+    if out.is_empty() {
+        return;
+    }
+    match choose(geometry) {
+        Algorithm::Depthwise => {
+            let finish = |line: &mut [T]| {
+                if let Some(activation) = activation {
+                    activate_slice(activation, line);
+                }
+            };
+            depthwise::forward(geometry, x, kernel, bias, finish, out, scratch);
+        }
+        Algorithm::ImplicitGemm => {
+            implicit_gemm::forward(geometry, x, kernel, bias, activation, out, scratch);
+        }
+    }
+}
+
+/// The gradient of `x`: `out (batch, ..input, channels)` from `g (batch, ..output, filters)`.
+///
+/// # Panics
+/// As [`forward`].
+pub fn input_gradient<T: Real>(
+    geometry: &Geometry,
+    g: &[T],
+    kernel: &[T],
+    out: &mut [T],
+    scratch: &mut [T],
+) {
+    check(geometry, out.len(), kernel.len(), g.len());
+    if g.is_empty() || kernel.is_empty() {
+        return out.fill(T::default());
+    }
+    match choose(geometry) {
+        Algorithm::Depthwise => depthwise::input_gradient(geometry, g, kernel, out, scratch),
+        Algorithm::ImplicitGemm => implicit_gemm::input_gradient(geometry, g, kernel, out, scratch),
+    }
+}
+
+/// The gradient of the kernel: `out (..size, channels / groups, filters)` from `x` and `g (batch, ..output, filters)`.
+///
+/// # Panics
+/// As [`forward`].
+pub fn kernel_gradient<T: Real>(
+    geometry: &Geometry,
+    x: &[T],
+    g: &[T],
+    out: &mut [T],
+    scratch: &mut [T],
+) {
+    check(geometry, x.len(), out.len(), g.len());
+    if x.is_empty() || g.is_empty() {
+        return out.fill(T::default());
+    }
+    match choose(geometry) {
+        Algorithm::Depthwise => depthwise::kernel_gradient(geometry, x, g, out, scratch),
+        Algorithm::ImplicitGemm => implicit_gemm::kernel_gradient(geometry, x, g, out, scratch),
+    }
+}
+
+/// Runs a pass from its two operands, in the order that its function has them.
+///
+/// # Panics
+/// As [`forward`].
+pub fn run<T: Real>(
+    pass: Pass,
+    geometry: &Geometry,
+    [a, b]: [&[T]; 2],
+    bias: Option<&[T]>,
+    activation: Option<Activation>,
+    out: &mut [T],
+    scratch: &mut [T],
+) {
+    match pass {
+        Pass::Forward => forward(geometry, a, b, bias, activation, out, scratch),
+        Pass::InputGradient => input_gradient(geometry, a, b, out, scratch),
+        Pass::KernelGradient => kernel_gradient(geometry, a, b, out, scratch),
+    }
+}
+
+/// Panics unless the slices are as long as the geometry says.
+fn check(geometry: &Geometry, x: usize, kernel: usize, out: usize) {
+    let expected = (geometry.x_len(), geometry.kernel_len(), geometry.out_len());
+    assert_eq!(
+        (x, kernel, out),
+        expected,
+        "lengths of the operands of {geometry:?}"
+    );
+}

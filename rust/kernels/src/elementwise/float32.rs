@@ -1,0 +1,180 @@
+//! Arithmetic on `f32`, in lanes.
+use simd::{Float, Isa, Lanes, Task, math};
+
+use super::{Op, float64, map1, map2};
+use crate::activation as act;
+
+/// # Safety
+/// As for [`super::program::execute`].
+pub(super) unsafe fn execute(op: Op, args: [*const f32; 3], out: *mut f32, n: usize) {
+    let wide = |f: fn(f64, f64) -> f64| move |x: f32, y: f32| f(x.into(), y.into()) as f32;
+    // SAFETY: the caller vouches for `n` items behind every pointer.
+    unsafe {
+        match op {
+            Op::Power => map2(args, out, n, power),
+            Op::Mod => map2(args, out, n, wide(float64::modulo)),
+            Op::FloorDivide => map2(args, out, n, wide(float64::floor_divide)),
+            Op::Arctan2 => map2(args, out, n, f32::atan2),
+            _ if is_scalar(op) => match float64::rare(op) {
+                Some(f) => map1(args, out, n, |x: f32| f(x.into()) as f32),
+                None => unreachable!("{} of floats", op.name()),
+            },
+            _ => simd::dispatch(Step { op, args, out, n }),
+        }
+    }
+}
+
+/// What has no lanes: few models use them, and a call per item is fast enough.
+fn is_scalar(op: Op) -> bool {
+    use Op::*;
+    matches!(
+        op,
+        Tan | Arcsin
+            | Arccos
+            | Arctan
+            | Sinh
+            | Cosh
+            | Arcsinh
+            | Arccosh
+            | Arctanh
+            | Erfinv
+            | Lgamma
+            | Digamma
+    )
+}
+
+fn power(x: f32, y: f32) -> f32 {
+    if y == 2.0 { x * x } else { x.powf(y) }
+}
+
+struct Step {
+    op: Op,
+    args: [*const f32; 3],
+    out: *mut f32,
+    n: usize,
+}
+
+impl Task for Step {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        use Op::*;
+        let zero = isa.splat(0.0);
+        let one = isa.splat(1.0);
+        let truth = |mask: I::Mask32| one.select(mask, zero);
+        let is = |x: I::F32| !x.eq(zero);
+        macro_rules! each {
+            (|$x:ident| $body:expr) => {
+                self.lanes(isa, |$x, _, _| $body, 1)
+            };
+            (|$x:ident, $y:ident| $body:expr) => {
+                self.lanes(isa, |$x, $y, _| $body, 2)
+            };
+            (|$x:ident, $y:ident, $z:ident| $body:expr) => {
+                self.lanes(isa, |$x, $y, $z| $body, 3)
+            };
+        }
+        match self.op {
+            Negative => each!(|x| -x),
+            Abs => each!(|x| x.abs()),
+            Sign => each!(|x| {
+                // Zeros and NaN are their own signs.
+                one.copysign(x).select(x.abs().gt(zero), x)
+            }),
+            Exp => each!(|x| math::exp(isa, x)),
+            Expm1 => each!(|x| math::expm1(isa, x)),
+            Log => each!(|x| math::log(isa, x)),
+            Log1p => each!(|x| math::log1p(isa, x)),
+            Sqrt => each!(|x| x.sqrt()),
+            Rsqrt => each!(|x| one / x.sqrt()),
+            Square => each!(|x| x * x),
+            Reciprocal => each!(|x| one / x),
+            Sin => each!(|x| math::sin(isa, x)),
+            Cos => each!(|x| math::cos(isa, x)),
+            Tanh => each!(|x| math::tanh(isa, x)),
+            Erf => each!(|x| math::erf(isa, x)),
+            Floor => each!(|x| x.floor()),
+            Ceil => each!(|x| x.ceil()),
+            Round => each!(|x| x.round()),
+            Trunc => each!(|x| x.trunc()),
+            IsNan => each!(|x| truth(x.is_nan())),
+            IsInf => each!(|x| truth(x.abs().eq(isa.splat(f32::INFINITY)))),
+            IsFinite => each!(|x| truth(x.abs().lt(isa.splat(f32::INFINITY)))),
+            LogicalNot => each!(|x| truth(x.eq(zero))),
+            Sigmoid => each!(|x| math::sigmoid(isa, x)),
+            Relu => each!(|x| act::relu(isa, x)),
+            Relu6 => each!(|x| act::relu6(isa, x)),
+            Softplus => each!(|x| act::softplus(isa, x)),
+            Softsign => each!(|x| act::softsign(isa, x)),
+            Silu => each!(|x| act::silu(isa, x)),
+            Gelu => each!(|x| act::gelu(isa, x)),
+            GeluTanh => each!(|x| act::gelu_tanh(isa, x)),
+            Selu => each!(|x| act::selu(isa, x)),
+            HardSigmoid => each!(|x| act::hard_sigmoid(isa, x)),
+            HardSilu => each!(|x| x * act::hard_sigmoid(isa, x)),
+            LogSigmoid => each!(|x| act::log_sigmoid(isa, x)),
+            Mish => each!(|x| act::mish(isa, x)),
+            Real | Conj => each!(|x| x),
+            Imag => each!(|_x| zero),
+            Add => each!(|x, y| x + y),
+            Subtract => each!(|x, y| x - y),
+            Multiply => each!(|x, y| x * y),
+            Divide => each!(|x, y| x / y),
+            Maximum => each!(|x, y| x.maximum(y)),
+            Minimum => each!(|x, y| x.minimum(y)),
+            Equal => each!(|x, y| truth(x.eq(y))),
+            NotEqual => each!(|x, y| truth(!x.eq(y))),
+            Less => each!(|x, y| truth(x.lt(y))),
+            LessEqual => each!(|x, y| truth(x.le(y))),
+            Greater => each!(|x, y| truth(x.gt(y))),
+            GreaterEqual => each!(|x, y| truth(x.ge(y))),
+            LogicalAnd => each!(|x, y| truth(is(x) & is(y))),
+            LogicalOr => each!(|x, y| truth(is(x) | is(y))),
+            LogicalXor => each!(|x, y| truth((is(x) & !is(y)) | (is(y) & !is(x)))),
+            Elu => each!(|x, alpha| act::elu(isa, x, alpha)),
+            LeakyRelu => each!(|x, slope| act::leaky_relu(isa, x, slope)),
+            Celu => each!(|x, alpha| act::celu(isa, x, alpha)),
+            Where => each!(|c, x, y| x.select(is(c), y)),
+            Clip => each!(|x, low, high| x.maximum(low).minimum(high)),
+            op => unreachable!("{} of floats", op.name()),
+        }
+    }
+}
+
+impl Step {
+    /// Applies `f` to the operands in lanes; `arity` is a constant where this is inlined.
+    #[inline(always)]
+    fn lanes<I: Isa>(&self, isa: I, f: impl Fn(I::F32, I::F32, I::F32) -> I::F32, arity: usize) {
+        let zero = isa.splat(0.0);
+        let mut i = 0;
+        while i < self.n {
+            let left = (self.n - i).min(I::F32::LEN);
+            let full = left == I::F32::LEN;
+            let load = |k: usize| {
+                if k >= arity {
+                    return zero;
+                }
+                // SAFETY: whoever made the step vouches for `n` items behind every operand, and `i + left <= n`.
+                unsafe {
+                    let x = self.args[k].add(i);
+                    if full {
+                        I::F32::load_ptr(isa, x)
+                    } else {
+                        I::F32::load_ptr_partial(isa, x, left)
+                    }
+                }
+            };
+            let y = f(load(0), load(1), load(2));
+            // SAFETY: as above.
+            unsafe {
+                if full {
+                    y.store_ptr(self.out.add(i))
+                } else {
+                    y.store_ptr_partial(self.out.add(i), left)
+                }
+            }
+            i += left;
+        }
+    }
+}

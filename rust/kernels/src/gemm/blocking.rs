@@ -1,0 +1,255 @@
+//! How a product is cut: pure functions of its sizes, the caches and the tile of the microkernel.
+use std::sync::OnceLock;
+
+use simd::Level;
+
+/// The tile of a microkernel: rows, and registers per row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tile {
+    pub rows: usize,
+    pub registers: usize,
+}
+
+/// The tile of each instruction set: as many sums as its registers hold, less those for a row of `B` and an item of `A`.
+pub const fn tile(level: Level) -> Tile {
+    match level {
+        Level::Avx512 => Tile {
+            rows: 14,
+            registers: 2,
+        },
+        Level::Avx2 => Tile {
+            rows: 6,
+            registers: 2,
+        },
+        Level::Scalar => Tile {
+            rows: 6,
+            registers: 1,
+        },
+    }
+}
+
+/// Bytes in a register of each instruction set.
+pub const fn register_bytes(level: Level) -> usize {
+    match level {
+        Level::Avx2 => 32,
+        // The portable lanes stand in for AVX-512.
+        Level::Avx512 | Level::Scalar => 64,
+    }
+}
+
+/// Bytes of data cache per core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caches {
+    pub first: usize,
+    pub second: usize,
+}
+
+impl Caches {
+    /// Those of this machine, or common ones where it does not tell.
+    pub fn of_machine() -> Caches {
+        static CACHES: OnceLock<Caches> = OnceLock::new();
+        *CACHES.get_or_init(|| {
+            let [first, second] = [1, 2].map(cache_bytes);
+            Caches {
+                first: first.unwrap_or(32 << 10).clamp(16 << 10, 1 << 20),
+                second: second.unwrap_or(512 << 10).clamp(256 << 10, 16 << 20),
+            }
+        })
+    }
+}
+
+/// The size of the data or unified cache of that level (CPUID leaf 4, or AMD's with the same layout).
+#[cfg(target_arch = "x86_64")]
+fn cache_bytes(level: u32) -> Option<usize> {
+    use std::arch::x86_64::{__cpuid, __cpuid_count};
+    let leaves = [(4, __cpuid(0).eax), (0x8000_001d, __cpuid(0x8000_0000).eax)];
+    for (leaf, greatest) in leaves {
+        if leaf > greatest {
+            continue;
+        }
+        for index in 0..8 {
+            let info = __cpuid_count(leaf, index);
+            let kind = info.eax & 0x1f;
+            if kind == 0 {
+                break;
+            }
+            const INSTRUCTIONS: u32 = 2;
+            if kind != INSTRUCTIONS && (info.eax >> 5) & 7 == level {
+                let ways = (info.ebx >> 22) + 1;
+                let partitions = ((info.ebx >> 12) & 0x3ff) + 1;
+                let line = (info.ebx & 0xfff) + 1;
+                let sets = info.ecx + 1;
+                return Some(
+                    [ways, partitions, line, sets]
+                        .map(|x| x as usize)
+                        .iter()
+                        .product(),
+                );
+            }
+        }
+    }
+    None
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn cache_bytes(_level: u32) -> Option<usize> {
+    None
+}
+
+/// The blocks of one worker: `rows` x `depth` of `A` and `depth` x `columns` of `B` are packed at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blocks {
+    pub rows: usize,
+    pub columns: usize,
+    pub depth: usize,
+}
+
+impl Blocks {
+    /// The blocks of an `m` x `n` x `k` product with panels of `panel_rows` and `panel_columns` items of `item` bytes.
+    pub fn new(
+        caches: Caches,
+        panel_rows: usize,
+        panel_columns: usize,
+        item: usize,
+        [m, n, k]: [usize; 3],
+    ) -> Blocks {
+        // A panel of B stays in the first-level cache while panels of A pass by it.
+        let depth = (caches.first * 2 / 3 / (panel_columns * item)).clamp(64, 512);
+        let depth = even_step(k, depth, 8);
+        // The block of A stays in the second-level cache, that of B mostly.
+        let rows = (caches.second / 4 / (depth * item)).max(panel_rows);
+        let columns = (caches.second / 2 / (depth * item)).max(panel_columns);
+        Blocks {
+            rows: even_step(m, rows, panel_rows),
+            columns: even_step(n, columns, panel_columns),
+            depth,
+        }
+    }
+}
+
+/// Steps of about the same length, at most about `most` and multiples of `unit`, that cover `n`.
+fn even_step(n: usize, most: usize, unit: usize) -> usize {
+    let most = (most / unit * unit).max(unit);
+    let steps = n.div_ceil(most).max(1);
+    n.div_ceil(steps).max(1).next_multiple_of(unit)
+}
+
+/// Multiply-adds that are worth waking a thread for: about 10 microseconds of one AVX-512 core.
+const TASK_MACS: usize = 1 << 19;
+
+/// Tasks per worker: more balance the load, fewer pack less.
+const TASKS_PER_WORKER: usize = 3;
+
+/// The grid of tasks of a product (of each product of a batch): rows and columns of `C` per task, and the workers that
+/// share them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grid {
+    pub rows: usize,
+    pub columns: usize,
+    pub workers: usize,
+}
+
+impl Grid {
+    /// The grid of `count` products for at most `threads` workers, whose tasks start at panels.
+    pub fn new(
+        threads: usize,
+        count: usize,
+        panel_rows: usize,
+        panel_columns: usize,
+        [m, n, k]: [usize; 3],
+    ) -> Grid {
+        let macs = m.saturating_mul(n).saturating_mul(k.max(1));
+        let most_down = m.div_ceil(panel_rows).max(1);
+        let most_across = n.div_ceil(panel_columns).max(1);
+        let workers = threads
+            .min(macs.saturating_mul(count) / TASK_MACS)
+            .min((most_down * most_across).saturating_mul(count))
+            .max(1);
+        // Tasks of one product: none below the gate, unless workers would be idle.
+        let tasks = if workers == 1 {
+            1
+        } else {
+            let balanced = (workers * TASKS_PER_WORKER).div_ceil(count);
+            balanced.min((macs / TASK_MACS).max(workers.div_ceil(count)))
+        };
+        // Every row of tasks packs B again, every column of them packs A again: the cheapest grid of enough tasks.
+        let ((down, across), _) = (1..=tasks.min(most_down))
+            .map(|down| {
+                let across = tasks.div_ceil(down).min(most_across);
+                let idle = workers.saturating_sub(down * across * count);
+                ((down, across), (idle, m * across + n * down))
+            })
+            .min_by_key(|&(_, cost)| cost)
+            .expect("at least one task");
+        Grid {
+            rows: m.div_ceil(down).max(1).next_multiple_of(panel_rows),
+            columns: n.div_ceil(across).max(1).next_multiple_of(panel_columns),
+            workers,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CACHES: Caches = Caches {
+        first: 48 << 10,
+        second: 2 << 20,
+    };
+
+    #[test]
+    fn blocks_fit_the_caches() {
+        for k in [1, 7, 64, 255, 1024, 5000] {
+            for (m, n) in [(1, 1), (100, 3000), (5000, 20)] {
+                let blocks = Blocks::new(CACHES, 14, 32, 4, [m, n, k]);
+                assert!(blocks.depth * 32 * 4 <= CACHES.first * 3 / 4, "{blocks:?}");
+                assert!(
+                    blocks.depth * blocks.rows * 4 <= CACHES.second / 3,
+                    "{blocks:?}"
+                );
+                assert!(
+                    blocks.depth * blocks.columns * 4 <= CACHES.second * 2 / 3,
+                    "{blocks:?}"
+                );
+                assert!(blocks.rows.is_multiple_of(14) && blocks.columns.is_multiple_of(32));
+            }
+        }
+    }
+
+    #[test]
+    fn depth_is_cut_evenly() {
+        assert_eq!(Blocks::new(CACHES, 14, 32, 4, [64, 64, 1024]).depth, 256);
+        assert_eq!(Blocks::new(CACHES, 14, 32, 4, [64, 64, 300]).depth, 152);
+        assert_eq!(Blocks::new(CACHES, 14, 32, 4, [64, 64, 5]).depth, 8);
+    }
+
+    #[test]
+    fn grids_cover_and_spread() {
+        let grid = Grid::new(2, 1, 14, 32, [1024, 1024, 1024]);
+        assert_eq!(grid.workers, 2);
+        assert_eq!(Grid::new(8, 1, 14, 32, [32, 32, 32]).workers, 1);
+        assert_eq!(Grid::new(8, 1000, 14, 32, [32, 32, 32]).workers, 8);
+        for threads in [2, 3, 8, 64] {
+            for size in [
+                [1, 4096, 4096],
+                [4096, 1, 4096],
+                [32, 1000, 512],
+                [100_000, 64, 576],
+            ] {
+                let grid = Grid::new(threads, 1, 14, 32, size);
+                let tasks = size[0].div_ceil(grid.rows) * size[1].div_ceil(grid.columns);
+                assert!(
+                    grid.workers <= threads && tasks <= 4 * TASKS_PER_WORKER * threads,
+                    "{grid:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_machine_tells_its_caches() {
+        let caches = Caches::of_machine();
+        assert!(caches.first < caches.second);
+    }
+}

@@ -1,0 +1,550 @@
+//! The loops around the microkernel: tasks, blocks, panels.
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use simd::{Isa, Lanes, Level, Task, dispatch_at, level};
+
+use super::blocking::{Blocks, Caches, Grid, register_bytes, tile};
+use super::epilogue::activate;
+use super::microkernel::{self, Base, Panels, Place};
+use super::operand::{Operand, PackStrided, Strided};
+use super::{Real, gemv};
+use crate::activation::Activation;
+use crate::threads::{Disjoint, num_threads, parallel_for};
+
+/// A side of a product.
+#[derive(Clone, Copy)]
+pub enum Side<'a, T> {
+    /// A matrix in memory.
+    Strided(Strided<'a, T>),
+    /// Whatever packs itself; its lines are the rows of `A` or the columns of `B`.
+    Operand(&'a dyn Operand<T>),
+    /// A `B` that was packed in advance.
+    Packed(Packed<'a, T>),
+}
+
+/// The right side of a product.
+pub type Right<'a, T> = Side<'a, T>;
+
+impl<'a, T> From<Strided<'a, T>> for Side<'a, T> {
+    fn from(matrix: Strided<'a, T>) -> Self {
+        Side::Strided(matrix)
+    }
+}
+
+impl<'a, T, O: Operand<T>> From<&'a O> for Side<'a, T> {
+    fn from(operand: &'a O) -> Self {
+        Side::Operand(operand)
+    }
+}
+
+impl<'a, T> From<Packed<'a, T>> for Side<'a, T> {
+    fn from(packed: Packed<'a, T>) -> Self {
+        Side::Packed(packed)
+    }
+}
+
+/// A whole `B` in panels, as one instruction set reads them.
+#[derive(Clone, Copy, Debug)]
+pub struct Packed<'a, T> {
+    items: &'a [T],
+    level: Level,
+}
+
+impl<'a, T: Real> Packed<'a, T> {
+    /// Items in the panels of a `k` x `n` matrix.
+    pub fn len(level: Level, n: usize, k: usize) -> usize {
+        n.next_multiple_of(panel_columns::<T>(level)) * k
+    }
+
+    /// Packs `b` of `k` x `n` into `items`, which should start at a cache line.
+    pub fn pack(level: Level, b: &dyn Operand<T>, n: usize, k: usize, items: &'a mut [T]) -> Self {
+        let width = panel_columns::<T>(level);
+        assert!(
+            items.len() >= Self::len(level, n, k),
+            "a packed matrix is longer"
+        );
+        for (panel, lines) in items
+            .chunks_exact_mut((width * k).max(1))
+            .zip(steps(0..n, width))
+        {
+            b.pack(lines, 0..k, width, panel);
+        }
+        Packed { items, level }
+    }
+
+    /// What [`Packed::pack`] wrote for that level.
+    pub fn new(level: Level, items: &'a [T]) -> Self {
+        Packed { items, level }
+    }
+}
+
+/// What the sums of a product begin with.
+#[derive(Clone, Copy, Debug)]
+pub enum Start<'a, T> {
+    /// Nothing.
+    Zero,
+    /// A row of `n` items, added to every row.
+    Bias(&'a [T]),
+    /// What the output holds.
+    Output,
+}
+
+/// The product `C = activation(start + A B)` of an `m` x `k` and a `k` x `n` matrix.
+#[derive(Clone, Copy)]
+pub struct Gemm<'a, T> {
+    m: usize,
+    n: usize,
+    k: usize,
+    a: Side<'a, T>,
+    b: Side<'a, T>,
+    start: Start<'a, T>,
+    activation: Option<Activation>,
+}
+
+impl<'a, T: Real> Gemm<'a, T> {
+    /// The plain product.
+    pub fn new(
+        m: usize,
+        n: usize,
+        k: usize,
+        a: impl Into<Side<'a, T>>,
+        b: impl Into<Side<'a, T>>,
+    ) -> Self {
+        Gemm {
+            m,
+            n,
+            k,
+            a: a.into(),
+            b: b.into(),
+            start: Start::Zero,
+            activation: None,
+        }
+    }
+
+    /// With sums that begin with `start`.
+    pub fn start(self, start: Start<'a, T>) -> Self {
+        Gemm { start, ..self }
+    }
+
+    /// With an activation applied to the sums.
+    pub fn activation(self, activation: Option<Activation>) -> Self {
+        Gemm { activation, ..self }
+    }
+
+    /// Items of scratch that [`Gemm::run`] wants.
+    pub fn scratch_len(&self) -> usize {
+        scratch_len::<T>(1, self.m, self.n, self.k)
+    }
+
+    /// Computes the product into `c`, whose rows of `n` items start every `c_stride` items.
+    ///
+    /// # Panics
+    /// When an operand, the output or the scratch is too short.
+    pub fn run(&self, c: &mut [T], c_stride: usize, scratch: &mut [T]) {
+        assert!(c_stride >= self.n, "rows of the output overlap");
+        let len = c.len();
+        T::run_all(
+            1,
+            [self.m, self.n, self.k],
+            &|_| *self,
+            c,
+            c_stride,
+            len,
+            scratch,
+        );
+    }
+}
+
+/// Computes `count` products of one size into consecutive `m` x `n` matrices of `c`.
+///
+/// # Panics
+/// When a product has another size, or an operand, the output or the scratch is too short.
+pub fn batched<'a, T: Real>(
+    count: usize,
+    size: [usize; 3],
+    product: impl Fn(usize) -> Gemm<'a, T> + Sync,
+    c: &mut [T],
+    scratch: &mut [T],
+) {
+    let [m, n, _] = size;
+    T::run_all(count, size, &product, c, n, m * n, scratch);
+}
+
+/// Items of scratch for `count` products of `m` x `n` x `k`.
+pub fn scratch_len<T: Real>(count: usize, m: usize, n: usize, k: usize) -> usize {
+    let shape = Shape::new::<T>(level(), num_threads(), count, [m, n, k]);
+    // Some more, to align the first panel; a vector is packed whole.
+    let vector = if m == 1 || n == 1 { k } else { 0 };
+    (shape.grid.workers * shape.worker_len::<T>()).max(vector) + ALIGNMENT / size_of::<T>()
+}
+
+/// Scratch that was measured for more threads than this may be too short for fewer.
+const MAX_THREADS_OF_SCRATCH: usize = 256;
+
+/// Panels start at cache lines.
+const ALIGNMENT: usize = 64;
+
+/// The items of a panel's row.
+fn panel_columns<T>(level: Level) -> usize {
+    tile(level).registers * register_bytes(level) / size_of::<T>()
+}
+
+/// How products of one size are cut under an instruction set.
+#[derive(Clone, Copy)]
+struct Shape {
+    level: Level,
+    panel_rows: usize,
+    panel_columns: usize,
+    grid: Grid,
+    blocks: Blocks,
+}
+
+impl Shape {
+    fn new<T>(level: Level, threads: usize, count: usize, [m, n, k]: [usize; 3]) -> Shape {
+        let panel_rows = tile(level).rows;
+        let panel_columns = panel_columns::<T>(level);
+        let grid = Grid::new(threads, count, panel_rows, panel_columns, [m, n, k]);
+        let task = [grid.rows.min(m), grid.columns.min(n), k];
+        let blocks = Blocks::new(
+            Caches::of_machine(),
+            panel_rows,
+            panel_columns,
+            size_of::<T>(),
+            task,
+        );
+        Shape {
+            level,
+            panel_rows,
+            panel_columns,
+            grid,
+            blocks,
+        }
+    }
+
+    /// Items of scratch of a worker: a block of `A`, a block of `B`.
+    fn worker_len<T>(&self) -> usize {
+        (self.blocks.rows + self.blocks.columns)
+            * self
+                .blocks
+                .depth
+                .next_multiple_of(ALIGNMENT / size_of::<T>())
+    }
+}
+
+/// The address of an output that tasks write disjoint parts of.
+struct Output<T>(*mut T);
+
+// SAFETY: the tasks of a region write disjoint tiles.
+unsafe impl<T: Send> Sync for Output<T> {}
+
+/// [`batched`], with the strides of an output's rows and from one output to the next.
+pub(super) fn run_all<'a, T: Real>(
+    count: usize,
+    size: [usize; 3],
+    product: &(dyn Fn(usize) -> Gemm<'a, T> + Sync),
+    c: &mut [T],
+    c_stride: usize,
+    c_step: usize,
+    scratch: &mut [T],
+) {
+    let [m, n, _] = size;
+    if count == 0 || m == 0 || n == 0 {
+        return;
+    }
+    assert!(
+        c.len() >= (count - 1) * c_step + (m - 1) * c_stride + n,
+        "{count} outputs of {m} x {n} leave their slice of {} items",
+        c.len()
+    );
+    let first = product(0);
+    if count == 1 && gemv::run(&first.checked(size), c, c_stride, scratch) {
+        return;
+    }
+    let level = match first.b {
+        Side::Packed(b) => b.level,
+        _ => level(),
+    };
+    let skip = scratch.as_ptr().align_offset(ALIGNMENT).min(scratch.len());
+    let scratch = &mut scratch[skip..];
+    // The number of threads may have changed since the scratch was measured: then another cut, which gives the same bits.
+    let shape = std::iter::once(num_threads())
+        .chain(1..=MAX_THREADS_OF_SCRATCH)
+        .map(|threads| Shape::new::<T>(level, threads, count, size))
+        .find(|shape| shape.worker_len::<T>() <= scratch.len());
+    let shape = shape.expect("the scratch of a product is longer");
+    let worker_len = shape.worker_len::<T>();
+    let workers = shape.grid.workers.min(scratch.len() / worker_len);
+    let (down, across) = (m.div_ceil(shape.grid.rows), n.div_ceil(shape.grid.columns));
+    let next = AtomicUsize::new(0);
+    let (out, scratch) = (Output(c.as_mut_ptr()), Disjoint::new(scratch));
+    parallel_for(workers, 1, |range| {
+        let out = &out;
+        for worker in range {
+            // SAFETY: one part per worker.
+            let scratch =
+                unsafe { scratch.slice_mut(worker * worker_len..(worker + 1) * worker_len) };
+            loop {
+                let task = next.fetch_add(1, Ordering::Relaxed);
+                if task >= count * down * across {
+                    break;
+                }
+                let (item, task) = (task / (down * across), task % (down * across));
+                let part =
+                    |index: usize, step: usize, n: usize| index * step..n.min((index + 1) * step);
+                dispatch_at(
+                    shape.level,
+                    Part {
+                        product: product(item).checked(size),
+                        shape,
+                        rows: part(task % down, shape.grid.rows, m),
+                        columns: part(task / down, shape.grid.columns, n),
+                        // SAFETY: the output was found long enough for every item.
+                        c: unsafe { out.0.add(item * c_step) },
+                        c_stride,
+                        scratch,
+                    },
+                );
+            }
+        }
+    });
+}
+
+impl<'a, T: Real> Side<'a, T> {
+    /// The side, once what lies in memory is found long enough.
+    fn checked(self, lines: usize, depth: usize) -> Self {
+        match self {
+            Side::Strided(strided) => {
+                strided.check(lines, depth);
+                self
+            }
+            Side::Operand(operand) => match operand.as_strided() {
+                Some(strided) => Side::Strided(strided).checked(lines, depth),
+                None => self,
+            },
+            Side::Packed(b) => {
+                assert!(
+                    b.items.len() >= Packed::<T>::len(b.level, lines, depth),
+                    "a packed matrix is longer"
+                );
+                self
+            }
+        }
+    }
+
+    /// Packs a panel.
+    #[inline(always)]
+    fn pack<I: Isa>(
+        &self,
+        isa: I,
+        lines: Range<usize>,
+        depth: Range<usize>,
+        width: usize,
+        panel: &mut [T],
+    ) {
+        match self {
+            Side::Strided(source) => isa.run(PackStrided {
+                source,
+                lines,
+                depth,
+                width,
+                panel,
+            }),
+            Side::Operand(operand) => operand.pack(lines, depth, width, panel),
+            Side::Packed(_) => unreachable!("packed already"),
+        }
+    }
+
+    /// Writes the first `depth` items of the only line.
+    pub(super) fn pack_vector(&self, depth: usize, out: &mut [T]) {
+        match self {
+            Side::Strided(strided) => strided.pack(0..1, 0..depth, 1, out),
+            Side::Operand(operand) => operand.pack(0..1, 0..depth, 1, out),
+            Side::Packed(_) => unreachable!("packed already"),
+        }
+    }
+}
+
+/// A product whose operands were checked.
+pub(super) struct Checked<'a, T> {
+    pub size: [usize; 3],
+    pub a: Side<'a, T>,
+    pub b: Side<'a, T>,
+    pub start: Start<'a, T>,
+    pub activation: Option<Activation>,
+}
+
+impl<'a, T: Real> Gemm<'a, T> {
+    /// Panics unless it has that size and what lies in memory is long enough.
+    fn checked(&self, size: [usize; 3]) -> Checked<'a, T> {
+        let [m, n, k] = size;
+        assert!([self.m, self.n, self.k] == size, "products of one size");
+        if let Start::Bias(bias) = self.start {
+            assert!(
+                bias.len() >= n,
+                "a bias of {} items for {n} columns",
+                bias.len()
+            );
+        }
+        assert!(
+            !matches!(self.a, Side::Packed(_)),
+            "the right side may be packed"
+        );
+        Checked {
+            size,
+            a: self.a.checked(m, k),
+            b: self.b.checked(n, k),
+            start: self.start,
+            activation: self.activation,
+        }
+    }
+}
+
+/// One task: some rows and columns of a product.
+struct Part<'a, T> {
+    product: Checked<'a, T>,
+    shape: Shape,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    /// The whole output.
+    c: *mut T,
+    c_stride: usize,
+    scratch: &'a mut [T],
+}
+
+/// Rows of a task, in panels, up to which `B` is read where it lies: fewer uses of an item do not pay for packing it.
+const UNPACKED_PANELS: usize = 2;
+
+/// Steps of at most `step` through `range`; one empty step through an empty range.
+fn steps(range: Range<usize>, step: usize) -> impl Iterator<Item = Range<usize>> {
+    let end = range.end;
+    let count = range.len().div_ceil(step).max(1);
+    (0..count).map(move |i| range.start + i * step..end.min(range.start + (i + 1) * step))
+}
+
+impl<T: Real> Task for Part<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let Part {
+            product,
+            shape,
+            rows,
+            columns,
+            c,
+            c_stride,
+            scratch,
+        } = self;
+        let Shape {
+            level,
+            panel_rows,
+            panel_columns,
+            blocks,
+            ..
+        } = shape;
+        let [_, _, k] = product.size;
+        assert!(I::LEVEL == level, "panels of another instruction set");
+        let (a_block, b_block) = scratch.split_at_mut(blocks.rows * blocks.depth);
+        let in_place = match &product.b {
+            Side::Strided(b) if rows.len() <= UNPACKED_PANELS * panel_rows && k > 0 => {
+                (b.strides().0 == 1).then_some(b)
+            }
+            _ => None,
+        };
+        for columns in steps(columns, blocks.columns) {
+            for depth in steps(0..k, blocks.depth) {
+                let deep = depth.len();
+                let activation = product.activation.filter(|_| depth.end == k);
+                let (a_len, b_len) = ((panel_rows * deep).max(1), (panel_columns * deep).max(1));
+                if in_place.is_none() && !matches!(product.b, Side::Packed(_)) {
+                    let panels = b_block.chunks_mut(b_len);
+                    for (panel, lines) in panels.zip(steps(columns.clone(), panel_columns)) {
+                        product
+                            .b
+                            .pack(isa, lines, depth.clone(), panel_columns, panel);
+                    }
+                }
+                for rows in steps(rows.clone(), blocks.rows) {
+                    let panels = a_block.chunks_mut(a_len);
+                    for (panel, lines) in panels.zip(steps(rows.clone(), panel_rows)) {
+                        product.a.pack(isa, lines, depth.clone(), panel_rows, panel);
+                    }
+                    for (index, columns) in steps(columns.clone(), panel_columns).enumerate() {
+                        let (b, b_step) = match (&product.b, in_place) {
+                            (Side::Packed(b), _) => {
+                                let start = columns.start * k + depth.start * panel_columns;
+                                (b.items[start..].as_ptr(), panel_columns)
+                            }
+                            (_, None) => (b_block[index * b_len..].as_ptr(), panel_columns),
+                            (_, Some(b)) if columns.len().is_multiple_of(T::Lanes::<I>::LEN) => {
+                                // SAFETY: the operand was checked, and its columns fill whole registers here.
+                                (unsafe { b.at(columns.start, depth.start) }, b.strides().1)
+                            }
+                            (side, Some(_)) => {
+                                side.pack(
+                                    isa,
+                                    columns.clone(),
+                                    depth.clone(),
+                                    panel_columns,
+                                    b_block,
+                                );
+                                (b_block.as_ptr(), panel_columns)
+                            }
+                        };
+                        let base = match product.start {
+                            _ if depth.start > 0 => Base::Tile,
+                            Start::Zero => Base::Zero,
+                            Start::Bias(bias) => Base::Row(bias[columns.start..].as_ptr()),
+                            Start::Output => Base::Tile,
+                        };
+                        for (a, rows) in a_block.chunks(a_len).zip(steps(rows.clone(), panel_rows))
+                        {
+                            let panels = Panels {
+                                depth: deep,
+                                a: a.as_ptr(),
+                                a_step: panel_rows,
+                                b,
+                                b_step,
+                            };
+                            isa.run(Tile {
+                                panels,
+                                place: Place {
+                                    // SAFETY: the output was found long enough.
+                                    start: unsafe { c.add(rows.start * c_stride + columns.start) },
+                                    stride: c_stride,
+                                    rows: rows.len(),
+                                    columns: columns.len(),
+                                    base,
+                                },
+                                activation,
+                            });
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One call of the microkernel: its panels hold the steps they say, and the task that owns the place alone writes to it.
+struct Tile<T> {
+    panels: Panels<T>,
+    place: Place<T>,
+    activation: Option<Activation>,
+}
+
+impl<T: Real> Task for Tile<T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        // SAFETY: what the struct promises.
+        unsafe {
+            microkernel::tile::<I, T>(isa, self.panels, self.place);
+            if let Some(activation) = self.activation {
+                activate(isa, activation, self.place);
+            }
+        }
+    }
+}

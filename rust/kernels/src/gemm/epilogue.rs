@@ -1,0 +1,108 @@
+//! What happens to a tile while it is in the first-level cache.
+use simd::{Isa, Lanes, Task, dispatch};
+
+use super::Real;
+use super::microkernel::{Base, Place};
+use crate::DType;
+use crate::activation::Activation;
+
+/// Applies an activation to a tile.
+///
+/// # Safety
+/// The place is valid for reads and writes of its rows and columns.
+#[inline(always)]
+pub(super) unsafe fn activate<I: Isa, T: Real>(isa: I, activation: Activation, place: Place<T>) {
+    if T::DTYPE == DType::Float32 {
+        isa.run(Tile {
+            activation,
+            place: place.cast(),
+        });
+    } else {
+        debug_assert!(T::DTYPE == DType::Float64);
+        let place: Place<f64> = place.cast();
+        let f = activation.of_f64();
+        for row in 0..place.rows {
+            for column in 0..place.columns {
+                // SAFETY: an item of the place.
+                unsafe {
+                    let x = place.start.add(row * place.stride + column);
+                    *x = f(*x);
+                }
+            }
+        }
+    }
+}
+
+/// Applies an activation to each item of a slice.
+pub fn activate_slice<T: Real>(activation: Activation, x: &mut [T]) {
+    struct Slice<'a, T>(Activation, &'a mut [T]);
+
+    impl<T: Real> Task for Slice<'_, T> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<I: Isa>(self, isa: I) {
+            let place = Place {
+                start: self.1.as_mut_ptr(),
+                stride: self.1.len(),
+                rows: 1,
+                columns: self.1.len(),
+                base: Base::Zero,
+            };
+            // SAFETY: the place is the slice.
+            unsafe { activate(isa, self.0, place) }
+        }
+    }
+
+    dispatch(Slice(activation, x));
+}
+
+struct Tile {
+    activation: Activation,
+    place: Place<f32>,
+}
+
+impl Task for Tile {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        // One loop per activation, the choice outside.
+        macro_rules! each {
+            ($($activation:ident)*) => {
+                match self.activation {
+                    // SAFETY: the caller of `activate` vouches for the place.
+                    $(Activation::$activation => unsafe {
+                        map(isa, self.place, |x| Activation::$activation.apply(isa, x))
+                    })*
+                }
+            };
+        }
+        each! {
+            Relu Relu6 Sigmoid Tanh Silu Gelu GeluTanh Elu Selu Softplus Softsign HardSigmoid HardSilu
+        }
+    }
+}
+
+/// # Safety
+/// As [`activate`].
+#[inline(always)]
+unsafe fn map<I: Isa>(isa: I, place: Place<f32>, f: impl Fn(I::F32) -> I::F32) {
+    let len = I::F32::LEN;
+    for row in 0..place.rows {
+        let mut column = 0;
+        while column < place.columns {
+            let width = len.min(place.columns - column);
+            // SAFETY: `width` items of the row.
+            unsafe {
+                let x = place.start.add(row * place.stride + column);
+                if width == len {
+                    f(I::F32::load_ptr(isa, x)).store_ptr(x);
+                } else {
+                    f(I::F32::load_ptr_partial(isa, x, width)).store_ptr_partial(x, width);
+                }
+            }
+            column += len;
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The innermost loops: a tile of `C` in registers, a panel of `A` and one of `B` passing by.
+use simd::{Float, Isa, Lanes, prefetch, unrolled};
+
+use super::Real;
+
+/// What a tile adds its sums to.
+#[derive(Clone, Copy)]
+pub(super) enum Base<T> {
+    Zero,
+    /// A row, the same for every row of the tile.
+    Row(*const T),
+    /// What the tile holds.
+    Tile,
+}
+
+/// A tile of `C` in memory: at most as many rows and columns as the microkernel has.
+#[derive(Clone, Copy)]
+pub(super) struct Place<T> {
+    pub start: *mut T,
+    pub stride: usize,
+    pub rows: usize,
+    pub columns: usize,
+    pub base: Base<T>,
+}
+
+impl<T> Place<T> {
+    /// The same place under another name of its type; the base is left behind.
+    #[inline(always)]
+    pub fn cast<U>(self) -> Place<U> {
+        debug_assert!(size_of::<T>() == size_of::<U>());
+        Place {
+            start: self.start.cast(),
+            stride: self.stride,
+            rows: self.rows,
+            columns: self.columns,
+            base: Base::Tile,
+        }
+    }
+}
+
+/// Panels: item `r` of depth `d` is at `a[d * a_step + r]`, and likewise for `b`.
+#[derive(Clone, Copy)]
+pub(super) struct Panels<T> {
+    pub depth: usize,
+    pub a: *const T,
+    pub a_step: usize,
+    pub b: *const T,
+    pub b_step: usize,
+}
+
+/// `place = base + A B`, with the smallest kernel that covers the rows and the columns.
+///
+/// # Safety
+/// Each depth of `a` is valid for reads of the rows rounded up to the next kernel (they are at most the step of a packed panel);
+/// each depth of `b` for the columns rounded up to whole registers; `place` for reads and writes of its rows and columns.
+#[inline(always)]
+pub(super) unsafe fn tile<I: Isa, T: Real>(isa: I, panels: Panels<T>, place: Place<T>) {
+    let greatest = super::blocking::tile(I::LEVEL);
+    // SAFETY: the caller's promises.
+    unsafe {
+        if greatest.registers == 2 && place.columns > T::Lanes::<I>::LEN {
+            rows::<I, T, 2>(isa, greatest.rows, panels, place);
+        } else {
+            rows::<I, T, 1>(isa, greatest.rows, panels, place);
+        }
+    }
+}
+
+/// [`tile`] for `V` registers per row.
+#[inline(always)]
+unsafe fn rows<I: Isa, T: Real, const V: usize>(
+    isa: I,
+    greatest: usize,
+    panels: Panels<T>,
+    place: Place<T>,
+) {
+    // SAFETY: the caller's promises.
+    unsafe {
+        match place.rows {
+            13.. if greatest >= 14 => kernel::<I, T, 14, V>(isa, panels, place),
+            11.. if greatest >= 12 => kernel::<I, T, 12, V>(isa, panels, place),
+            9.. if greatest >= 10 => kernel::<I, T, 10, V>(isa, panels, place),
+            7.. if greatest >= 8 => kernel::<I, T, 8, V>(isa, panels, place),
+            5.. => kernel::<I, T, 6, V>(isa, panels, place),
+            3.. => kernel::<I, T, 4, V>(isa, panels, place),
+            2 => kernel::<I, T, 2, V>(isa, panels, place),
+            _ => kernel::<I, T, 1, V>(isa, panels, place),
+        }
+    }
+}
+
+/// The microkernel of `R` rows and `V` registers per row.
+#[inline(always)]
+unsafe fn kernel<I: Isa, T: Real, const R: usize, const V: usize>(
+    isa: I,
+    panels: Panels<T>,
+    place: Place<T>,
+) {
+    let len = T::Lanes::<I>::LEN;
+    let Panels {
+        depth,
+        mut a,
+        a_step,
+        mut b,
+        b_step,
+    } = panels;
+    for r in 0..place.rows {
+        prefetch(place.start.wrapping_add(r * place.stride));
+    }
+    let zero = T::Lanes::<I>::zero(isa);
+    let mut sums = [[zero; 2]; 16];
+    for _ in 0..depth {
+        // SAFETY: the caller's promise about the panels.
+        unsafe {
+            let y = T::Lanes::<I>::load_ptr(isa, b);
+            let z = if V > 1 {
+                T::Lanes::<I>::load_ptr(isa, b.add(len))
+            } else {
+                zero
+            };
+            unrolled!(ROW < R, {
+                let x = T::Lanes::<I>::splat(isa, *a.add(ROW));
+                sums[ROW][0] = x.mul_add(y, sums[ROW][0]);
+                if V > 1 {
+                    sums[ROW][1] = x.mul_add(z, sums[ROW][1]);
+                }
+            });
+            a = a.add(a_step);
+            b = b.add(b_step);
+        }
+    }
+    unrolled!(ROW < R, {
+        if ROW < place.rows {
+            // SAFETY: a row of the place; the second register holds columns when there are more than one register's.
+            unsafe {
+                store(isa, sums[ROW][0], place, ROW, 0);
+                if V > 1 {
+                    store(isa, sums[ROW][1], place, ROW, len);
+                }
+            }
+        }
+    });
+}
+
+/// Adds to the base, from a column on, the sums of a row.
+///
+/// # Safety
+/// The place has that row, and at least `column` columns.
+#[inline(always)]
+unsafe fn store<I: Isa, T: Real>(
+    isa: I,
+    sums: T::Lanes<I>,
+    place: Place<T>,
+    row: usize,
+    column: usize,
+) {
+    let len = T::Lanes::<I>::LEN;
+    let width = len.min(place.columns - column);
+    // SAFETY: the row has `width` columns from that one on, and so has the base.
+    unsafe {
+        let to = place.start.add(row * place.stride + column);
+        let base = match place.base {
+            Base::Zero => None,
+            Base::Row(row) => Some(row.add(column)),
+            Base::Tile => Some(to.cast_const()),
+        };
+        if width == len {
+            match base {
+                Some(base) => T::Lanes::<I>::load_ptr(isa, base) + sums,
+                None => sums,
+            }
+            .store_ptr(to);
+        } else {
+            match base {
+                Some(base) => T::Lanes::<I>::load_ptr_partial(isa, base, width) + sums,
+                None => sums,
+            }
+            .store_ptr_partial(to, width);
+        }
+    }
+}

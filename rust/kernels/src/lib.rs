@@ -1,0 +1,21 @@
+//! Pure numeric functions on slices: no graph, no Python, no hidden allocation.
+pub mod activation;
+pub mod conv;
+pub mod dtype;
+pub mod elementwise;
+pub mod embedding;
+pub mod gemm;
+pub mod index;
+pub mod layout;
+pub mod norm;
+pub mod optimizer;
+pub mod peak;
+pub mod pool;
+pub mod random;
+pub mod real;
+pub mod reduce;
+pub mod softmax;
+pub mod sort;
+pub mod threads;
+
+pub use dtype::{DType, Element};

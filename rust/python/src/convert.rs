@@ -1,0 +1,370 @@
+//! Python objects as values of the graph, and the promotion of their dtypes.
+
+use graph::op::{Attr, Attrs, builder};
+use graph::promotion::{Promoted, promote};
+use graph::{DType, Tensor, Value, apply};
+use num_complex::Complex;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyComplex, PyFloat, PyInt, PyList, PyString, PyTuple};
+
+use crate::array::{Borrowed, numpy};
+use crate::dim::{self, Dim};
+use crate::errors::OrRaise;
+use crate::settings::floatx;
+use crate::tensor;
+
+/// An operand before promotion.
+pub enum Operand {
+    /// A tensor of a dtype.
+    Value(Value),
+    /// A Python bool.
+    Bool(bool),
+    /// A Python int.
+    Int(i128),
+    /// A Python float.
+    Float(f64),
+    /// A Python complex.
+    Complex(Complex<f64>),
+    /// An unknown size, weak as an int.
+    Size(graph::Dim),
+}
+
+impl Operand {
+    /// Reads a Python object.
+    pub fn read(object: &Bound<'_, PyAny>) -> PyResult<Operand> {
+        if let Ok(tensor) = object.cast::<tensor::Tensor>() {
+            return Ok(Operand::Value(tensor.borrow().value.clone()));
+        }
+        // A bool is an int to Python, and numpy's float64 is a float: exact types first.
+        if let Ok(flag) = object.cast_exact::<PyBool>() {
+            return Ok(Operand::Bool(flag.is_true()));
+        }
+        if let Ok(number) = object.cast_exact::<PyFloat>() {
+            return Ok(Operand::Float(number.value()));
+        }
+        if object.is_exact_instance_of::<PyInt>() {
+            return object.extract().map(Operand::Int);
+        }
+        if object.is_exact_instance_of::<PyComplex>() {
+            return object.extract().map(Operand::Complex);
+        }
+        if let Ok(size) = object.cast::<Dim>() {
+            return Ok(Operand::Size(size.get().0.clone()));
+        }
+        if let Some(borrowed) = Borrowed::get(object, false) {
+            return Ok(Operand::Value(Value::concrete(borrowed.to_tensor())));
+        }
+        if object.hasattr("__tensor__")? {
+            return Operand::read(&object.call_method0("__tensor__")?);
+        }
+        if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
+            return sequence(object);
+        }
+        if object.hasattr("__array__")? || object.hasattr("__dlpack__")? {
+            return Ok(Operand::Value(Value::concrete(
+                Borrowed::array(object)?.to_tensor(),
+            )));
+        }
+        if object.is_instance_of::<PyInt>() {
+            return object.extract().map(Operand::Int);
+        }
+        let class = object.get_type().qualname()?;
+        Err(PyTypeError::new_err(format!(
+            "A tensor cannot be made of an object of type {class}: {}",
+            object
+                .repr()?
+                .to_string()
+                .chars()
+                .take(120)
+                .collect::<String>()
+        )))
+    }
+
+    fn kind(&self) -> Promoted {
+        match self {
+            Operand::Value(value) => Promoted::Strong(value.dtype()),
+            Operand::Bool(_) => Promoted::Strong(DType::Bool),
+            Operand::Int(_) | Operand::Size(_) => Promoted::WeakInt,
+            Operand::Float(_) => Promoted::WeakFloat,
+            Operand::Complex(_) => Promoted::WeakComplex,
+        }
+    }
+
+    /// The operand as a value of a dtype.
+    pub fn into_value(self, dtype: DType) -> PyResult<Value> {
+        let scalar = |value: f64| Ok(Value::concrete(Tensor::scalar_of(dtype, value)));
+        match self {
+            Operand::Value(value) => cast(&value, dtype),
+            Operand::Bool(flag) => scalar(f64::from(u8::from(flag))),
+            Operand::Float(number) => scalar(number),
+            Operand::Int(number) => match dtype {
+                // These hold more digits than a double.
+                DType::Int64 => Ok(Value::concrete(Tensor::scalar(number as i64))),
+                DType::UInt64 => Ok(Value::concrete(Tensor::scalar(number as u64))),
+                _ => scalar(number as f64),
+            },
+            Operand::Complex(number) => {
+                let value = Value::concrete(Tensor::scalar(number));
+                cast(&value, dtype)
+            }
+            Operand::Size(size) => {
+                let attrs = Attrs(
+                    [
+                        ("value", Attr::Int(size)),
+                        ("dtype", Attr::Str(dtype.name())),
+                    ]
+                    .into_iter()
+                    .collect(),
+                );
+                one("dim", &attrs, &[])
+            }
+        }
+    }
+
+    /// The dtype when nothing else decides it.
+    pub fn dtype(&self) -> DType {
+        self.kind().dtype(floatx())
+    }
+}
+
+/// A list or tuple: numbers through numpy, with the dtypes that Python numbers have here; tensors stacked.
+fn sequence(object: &Bound<'_, PyAny>) -> PyResult<Operand> {
+    let py = object.py();
+    if holds_tensor(object)? {
+        let stacked = py.import("cornu.ops")?.call_method1("stack", (object,))?;
+        return Operand::read(&stacked);
+    }
+    let array = numpy(py)?.call_method1("asarray", (object,))?;
+    let kind: String = array.getattr("dtype")?.getattr("kind")?.extract()?;
+    if !"biufc".contains(&kind) && kind != "V" {
+        return Err(PyTypeError::new_err(format!(
+            "A tensor cannot be made of {}",
+            object
+                .repr()?
+                .to_string()
+                .chars()
+                .take(120)
+                .collect::<String>()
+        )));
+    }
+    let value = Value::concrete(Borrowed::array(&array)?.to_tensor());
+    // numpy's defaults are 64 bits wide; they stand for Python numbers unless an element was a numpy object.
+    let weak = match value.dtype() {
+        DType::Float64 if is_plain(object)? => Some(floatx()),
+        DType::Int64 if is_plain(object)? => Some(DType::Int32),
+        DType::Complex128 if is_plain(object)? => Some(DType::Complex64),
+        _ => None,
+    };
+    Ok(Operand::Value(match weak {
+        Some(dtype) => cast(&value, dtype)?,
+        None => value,
+    }))
+}
+
+fn items<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Bound<'py, PyAny>>>> {
+    if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
+        return Ok(Some(object.try_iter()?.collect::<PyResult<_>>()?));
+    }
+    Ok(None)
+}
+
+fn holds_tensor(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    for item in items(object)?.unwrap_or_default() {
+        if item.is_instance_of::<tensor::Tensor>()
+            || item.is_instance_of::<Dim>()
+            || (items(&item)?.is_none()
+                && !item.is_instance_of::<PyFloat>()
+                && !item.is_instance_of::<PyInt>()
+                && item.hasattr("__tensor__")?)
+            || holds_tensor(&item)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether the numbers in nested sequences are Python's own.
+fn is_plain(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    match items(object)? {
+        Some(items) => {
+            for item in items {
+                if !is_plain(&item)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+        None => Ok(!object.hasattr("dtype")?),
+    }
+}
+
+/// Applies an op of one output.
+pub fn one(name: &str, attrs: &Attrs<'_>, inputs: &[&Value]) -> PyResult<Value> {
+    let build = builder(name)
+        .ok_or_else(|| PyValueError::new_err(format!("there is no primitive `{name}`")))?;
+    let mut values = apply(build(attrs).or_raise()?, inputs).or_raise()?;
+    Ok(values.swap_remove(0))
+}
+
+/// A value as another dtype.
+pub fn cast(value: &Value, dtype: DType) -> PyResult<Value> {
+    if value.dtype() == dtype {
+        return Ok(value.clone());
+    }
+    one(
+        "cast",
+        &Attrs([("dtype", Attr::Str(dtype.name()))].into_iter().collect()),
+        &[value],
+    )
+}
+
+/// How operands come to share a dtype.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promotion {
+    /// They already do; Python scalars take their default dtype.
+    Strict,
+    /// The least type that holds all.
+    Result,
+    /// As `Result`, and integers become the default float.
+    Float,
+    /// As `Result`, for all but the first operand.
+    Branches,
+}
+
+/// Operands as values of their common dtype.
+pub fn promoted(operands: Vec<Operand>, promotion: Promotion) -> PyResult<Vec<Value>> {
+    let skip = match promotion {
+        Promotion::Strict => {
+            return operands
+                .into_iter()
+                .map(|operand| {
+                    let dtype = operand.dtype();
+                    operand.into_value(dtype)
+                })
+                .collect();
+        }
+        Promotion::Branches => 1,
+        Promotion::Result | Promotion::Float => 0,
+    };
+    let kinds = operands.iter().skip(skip).map(Operand::kind);
+    let common = kinds.reduce(promote).unwrap_or(Promoted::WeakFloat);
+    let mut dtype = common.dtype(floatx());
+    if promotion == Promotion::Float && !dtype.is_float() && !dtype.is_complex() {
+        dtype = floatx();
+    }
+    operands
+        .into_iter()
+        .enumerate()
+        .map(|(i, operand)| {
+            let own = operand.dtype();
+            operand.into_value(if i < skip { own } else { dtype })
+        })
+        .collect()
+}
+
+/// A Python attribute as the graph's.
+pub fn attribute<'a>(name: &str, object: &'a Bound<'_, PyAny>) -> PyResult<Attr<'a>> {
+    if object.is_none() {
+        return Ok(Attr::None);
+    }
+    if let Ok(flag) = object.cast::<PyBool>() {
+        return Ok(Attr::Bool(flag.is_true()));
+    }
+    if let Ok(text) = object.cast::<PyString>() {
+        return Ok(Attr::Str(text.to_str()?));
+    }
+    if let Ok(size) = dim::size_of(object) {
+        return Ok(Attr::Int(size));
+    }
+    if let Ok(number) = object.extract::<f64>() {
+        return Ok(Attr::Float(number));
+    }
+    if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
+        let mut list = Vec::new();
+        for item in object.try_iter()? {
+            // Items are integers, sizes, numbers or pairs of them: owned, unlike names.
+            list.push(owned(name, &item?)?);
+        }
+        return Ok(Attr::List(list));
+    }
+    Err(PyTypeError::new_err(format!(
+        "`{name}` cannot be {}",
+        object.repr()?
+    )))
+}
+
+fn owned<'a>(name: &str, object: &Bound<'_, PyAny>) -> PyResult<Attr<'a>> {
+    Ok(match attribute(name, object)? {
+        Attr::None => Attr::None,
+        Attr::Bool(flag) => Attr::Bool(flag),
+        Attr::Int(size) => Attr::Int(size),
+        Attr::Float(number) => Attr::Float(number),
+        Attr::Str(_) => return Err(PyTypeError::new_err(format!("`{name}` holds a string"))),
+        Attr::List(_) => {
+            let mut list = Vec::new();
+            for item in object.try_iter()? {
+                list.push(owned(name, &item?)?);
+            }
+            Attr::List(list)
+        }
+    })
+}
+
+/// A tensor of a number, array, nested sequence, or anything that numpy or DLPack understands.
+///
+/// Arrays keep their dtype; Python floats become the default float, Python ints int32. The data are copied.
+#[pyfunction]
+#[pyo3(name = "tensor", signature = (value, dtype=None))]
+pub fn make_tensor(
+    py: Python<'_>,
+    value: &Bound<'_, PyAny>,
+    dtype: Option<&str>,
+) -> PyResult<Py<tensor::Tensor>> {
+    let operand = Operand::read(value)?;
+    let dtype = match dtype {
+        Some(name) => DType::from_name(name)
+            .ok_or_else(|| PyValueError::new_err(format!("Invalid dtype: {name}")))?,
+        None => operand.dtype(),
+    };
+    if let (Operand::Value(given), Ok(same)) = (&operand, value.cast::<tensor::Tensor>())
+        && given.dtype() == dtype
+    {
+        return Ok(same.clone().unbind());
+    }
+    tensor::wrap(py, operand.into_value(dtype)?)
+}
+
+/// The dtype that operands of these dtypes (names) or kinds (`bool`, `int`, `float`, `complex` or such numbers) promote to.
+#[pyfunction]
+#[pyo3(signature = (*operands))]
+pub fn result_type(operands: &Bound<'_, PyTuple>) -> PyResult<&'static str> {
+    let mut common: Option<Promoted> = None;
+    for operand in operands.iter() {
+        let kind = if let Ok(name) = operand.cast::<PyString>() {
+            let name = name.to_str()?;
+            match name {
+                "int" => Promoted::WeakInt,
+                "float" => Promoted::WeakFloat,
+                "complex" => Promoted::WeakComplex,
+                _ => Promoted::Strong(
+                    DType::from_name(name)
+                        .ok_or_else(|| PyValueError::new_err(format!("Invalid dtype: {name}")))?,
+                ),
+            }
+        } else if let Ok(class) = operand.cast::<pyo3::types::PyType>() {
+            match class.name()?.to_str()? {
+                "bool" => Promoted::Strong(DType::Bool),
+                "int" => Promoted::WeakInt,
+                "float" => Promoted::WeakFloat,
+                "complex" => Promoted::WeakComplex,
+                other => return Err(PyValueError::new_err(format!("Invalid dtype: {other}"))),
+            }
+        } else {
+            Operand::read(&operand)?.kind()
+        };
+        common = Some(common.map_or(kind, |so_far| promote(so_far, kind)));
+    }
+    Ok(common.unwrap_or(Promoted::WeakFloat).dtype(floatx()).name())
+}

@@ -1,0 +1,176 @@
+//! The elementary functions against `f64`, under every instruction set.
+use simd::{Isa, Lanes, Task, dispatch, for_each_isa, math};
+
+/// A function of lanes with the `f64` function that it stands for.
+struct Case {
+    name: &'static str,
+    reference: fn(f64) -> f64,
+    /// The least and the greatest argument of the sweep.
+    range: (f32, f32),
+}
+
+struct Apply<'a>(&'static str, &'a mut [f32]);
+
+impl Task for Apply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        for x in self.1.chunks_mut(I::F32::LEN) {
+            let v = isa.load_partial(x);
+            let y = match self.0 {
+                "exp" => math::exp(isa, v),
+                "expm1" => math::expm1(isa, v),
+                "log" => math::log(isa, v),
+                "log1p" => math::log1p(isa, v),
+                "tanh" => math::tanh(isa, v),
+                "sigmoid" => math::sigmoid(isa, v),
+                "erf" => math::erf(isa, v),
+                "sin" => math::sin(isa, v),
+                "cos" => math::cos(isa, v),
+                name => panic!("{name}"),
+            };
+            y.store_partial(x);
+        }
+    }
+}
+
+/// The error function as its series, or its continued fraction where the series cancels.
+fn erf(x: f64) -> f64 {
+    if x.abs() < 2.5 {
+        let (mut sum, mut term) = (x, x);
+        for n in 1..60 {
+            term *= -x * x / f64::from(n);
+            sum += term / f64::from(2 * n + 1);
+        }
+        sum * std::f64::consts::FRAC_2_SQRT_PI
+    } else {
+        let t = x.abs();
+        let fraction = (1..80).rev().fold(t, |f, k| t + f64::from(k) / 2.0 / f);
+        (1.0 - (-t * t).exp() / (fraction * std::f64::consts::PI.sqrt())).copysign(x)
+    }
+}
+
+const CASES: [Case; 9] = [
+    Case {
+        name: "exp",
+        reference: f64::exp,
+        range: (-87.3, 88.7),
+    },
+    Case {
+        name: "expm1",
+        reference: f64::exp_m1,
+        range: (-30.0, 88.7),
+    },
+    Case {
+        name: "log",
+        reference: f64::ln,
+        range: (1.2e-38, 3e38),
+    },
+    Case {
+        name: "log1p",
+        reference: f64::ln_1p,
+        range: (-0.999_999, 3e38),
+    },
+    Case {
+        name: "tanh",
+        reference: f64::tanh,
+        range: (-20.0, 20.0),
+    },
+    Case {
+        name: "sigmoid",
+        reference: |x| 1.0 / (1.0 + (-x).exp()),
+        range: (-87.0, 40.0),
+    },
+    Case {
+        name: "erf",
+        reference: erf,
+        range: (-6.0, 6.0),
+    },
+    Case {
+        name: "sin",
+        reference: f64::sin,
+        range: (-20_000.0, 20_000.0),
+    },
+    Case {
+        name: "cos",
+        reference: f64::cos,
+        range: (-20_000.0, 20_000.0),
+    },
+];
+
+/// Numbers of a range: evenly spread, and evenly spread in magnitude.
+fn sweep((low, high): (f32, f32)) -> Vec<f32> {
+    const N: usize = 100_000;
+    let even = (0..=N).map(|i| low + (high - low) * (i as f32 / N as f32));
+    let powers = (0..=N).flat_map(|i| {
+        let x = 2f64.powf(-125.0 + 253.0 * i as f64 / N as f64) as f32;
+        [x, -x, 1.0 + x, 1.0 - x]
+    });
+    even.chain(powers)
+        .filter(|x| (low..=high).contains(x))
+        .collect()
+}
+
+/// The distance in units of the last place of the true value.
+fn ulps(got: f32, expected: f64) -> f64 {
+    let rounded = expected as f32;
+    let unit = f64::from(f32::from_bits(rounded.abs().to_bits() + 1)) - f64::from(rounded.abs());
+    (f64::from(got) - expected).abs() / unit
+}
+
+#[test]
+fn within_two_ulps() {
+    for_each_isa(|level| {
+        for case in CASES {
+            let x = sweep(case.range);
+            let mut y = x.clone();
+            dispatch(Apply(case.name, &mut y));
+            let (mut worst, mut at) = (0.0, 0.0);
+            for (&x, &y) in x.iter().zip(&y) {
+                let error = ulps(y, (case.reference)(f64::from(x)));
+                if error > worst || error.is_nan() {
+                    (worst, at) = (error, x);
+                }
+            }
+            println!("{level:?} {} {worst:.2} at {at:e}", case.name);
+            assert!(
+                worst <= 2.1,
+                "{} under {level:?}: {worst} ULP at {at:e}",
+                case.name
+            );
+        }
+    });
+}
+
+#[test]
+fn special_values() {
+    const INF: f32 = f32::INFINITY;
+    const NAN: f32 = f32::NAN;
+    #[rustfmt::skip]
+    let table: [(&str, &[(f32, f32)]); 9] = [
+        ("exp", &[(0.0, 1.0), (-0.0, 1.0), (INF, INF), (-INF, 0.0), (NAN, NAN), (90.0, INF), (-200.0, 0.0), (1e30, INF)]),
+        ("expm1", &[(0.0, 0.0), (-0.0, -0.0), (INF, INF), (-INF, -1.0), (NAN, NAN), (90.0, INF), (-200.0, -1.0), (1e-30, 1e-30)]),
+        ("log", &[(1.0, 0.0), (0.0, -INF), (-0.0, -INF), (-1.0, NAN), (INF, INF), (-INF, NAN), (NAN, NAN), (1e-40, -92.103_41)]),
+        ("log1p", &[(0.0, 0.0), (-0.0, -0.0), (-1.0, -INF), (-2.0, NAN), (INF, INF), (-INF, NAN), (NAN, NAN), (1e-30, 1e-30)]),
+        ("tanh", &[(0.0, 0.0), (-0.0, -0.0), (INF, 1.0), (-INF, -1.0), (NAN, NAN), (1e-30, 1e-30), (-1e30, -1.0)]),
+        ("sigmoid", &[(0.0, 0.5), (INF, 1.0), (-INF, 0.0), (NAN, NAN), (-200.0, 0.0), (200.0, 1.0)]),
+        ("erf", &[(0.0, 0.0), (-0.0, -0.0), (INF, 1.0), (-INF, -1.0), (NAN, NAN), (1e30, 1.0)]),
+        ("sin", &[(0.0, 0.0), (-0.0, -0.0), (INF, NAN), (-INF, NAN), (NAN, NAN), (1e-30, 1e-30)]),
+        ("cos", &[(0.0, 1.0), (-0.0, 1.0), (INF, NAN), (-INF, NAN), (NAN, NAN)]),
+    ];
+    for_each_isa(|level| {
+        for (name, cases) in table {
+            for &(x, expected) in cases {
+                let mut y = [x];
+                dispatch(Apply(name, &mut y));
+                let [y] = y;
+                let same = y == expected && y.is_sign_negative() == expected.is_sign_negative();
+                assert!(
+                    same || y.is_nan() && expected.is_nan(),
+                    "{name}({x}) = {y}, not {expected}, under {level:?}"
+                );
+            }
+        }
+    });
+}

@@ -1,0 +1,81 @@
+"""How layers make, pass on and use masks: as Keras's do."""
+
+import keras
+import numpy as np
+import pytest
+
+import cornu
+
+IDS = np.array([[3, 1, 0, 0], [2, 0, 4, 0]], "int32")
+STEPS = np.array([[1, 0, 1, 1], [1, 1, 0, 1]], bool)
+OTHER = np.array([[1, 0, 1, 0], [1, 1, 1, 1]], bool)
+X = np.arange(24.0, dtype="float32").reshape(2, 4, 3)
+X[0, 1] = 0.0
+
+MADE = {
+    "embedding": lambda k: k.layers.Embedding(5, 2, mask_zero=True).compute_mask(IDS),
+    "embedding without": lambda k: k.layers.Embedding(5, 2).compute_mask(IDS),
+    "masking": lambda k: k.layers.Masking().compute_mask(X),
+    "dense passes": lambda k: k.layers.Dense(2).compute_mask(X, STEPS),
+    "dropout passes": lambda k: k.layers.Dropout(0.5).compute_mask(X, STEPS),
+    "pooling ends": lambda k: k.layers.GlobalAveragePooling1D().compute_mask(X, STEPS),
+    "add": lambda k: k.layers.Add().compute_mask([X, X], [STEPS, OTHER]),
+    "add with none": lambda k: k.layers.Add().compute_mask([X, X], [None, OTHER]),
+    "multiply": lambda k: k.layers.Multiply().compute_mask([X, X], [STEPS, OTHER]),
+    "maximum": lambda k: k.layers.Maximum().compute_mask([X, X], [STEPS, OTHER]),
+    "concatenate steps": lambda k: k.layers.Concatenate(1).compute_mask([X, X], [STEPS, OTHER]),
+    "concatenate features": lambda k: k.layers.Concatenate(2).compute_mask([X, X], [STEPS, OTHER]),
+    "concatenate with none": lambda k: k.layers.Concatenate(1).compute_mask([X, X], [None, OTHER]),
+    "concatenate none": lambda k: k.layers.Concatenate(1).compute_mask([X, X], [None, None]),
+    "dot": lambda k: k.layers.Dot(1).compute_mask([X, X], [STEPS, OTHER]),
+    "lambda": lambda k: k.layers.Lambda(lambda x: x, mask=STEPS).compute_mask(X, None),
+    "lstm": lambda k: k.layers.LSTM(2).compute_mask(X, STEPS),
+    "lstm of steps": lambda k: k.layers.LSTM(2, return_sequences=True).compute_mask(X, STEPS),
+    "bidirectional": lambda k: k.layers.Bidirectional(
+        k.layers.LSTM(2, return_sequences=True)
+    ).compute_mask(X, STEPS),
+    "attention": lambda k: k.layers.Attention().compute_mask([X, X], [STEPS, None]),
+}
+
+
+@pytest.mark.parametrize("make", MADE.values(), ids=MADE.keys())
+def test_masks_are_made_as_in_keras(make):
+    expected, mask = make(keras), make(cornu)
+    if expected is None:
+        assert mask is None
+    else:
+        np.testing.assert_array_equal(np.asarray(mask), np.asarray(expected))
+
+
+PASSED = {
+    "embedding to pooling": lambda k: [
+        k.layers.Embedding(5, 2, mask_zero=True),
+        k.layers.GlobalAveragePooling1D(),
+    ],
+    "through dense and dropout to lstm": lambda k: [
+        k.layers.Embedding(5, 2, mask_zero=True),
+        k.layers.Dense(3),
+        k.layers.Dropout(0.5),
+        k.layers.LSTM(2),
+    ],
+    "two recurrent layers": lambda k: [
+        k.layers.Embedding(5, 2, mask_zero=True),
+        k.layers.Bidirectional(k.layers.GRU(2, return_sequences=True)),
+        k.layers.LSTM(3),
+    ],
+    "normalization": lambda k: [
+        k.layers.Embedding(5, 2, mask_zero=True),
+        k.layers.BatchNormalization(),
+        k.layers.GlobalAveragePooling1D(),
+    ],
+}
+
+
+@pytest.mark.parametrize("stack", PASSED.values(), ids=PASSED.keys())
+def test_masks_reach_the_layers_that_use_them(stack):
+    models = [library.Sequential(stack(library)) for library in (keras, cornu)]
+    expected = np.asarray(models[0](IDS))
+    models[1](IDS)
+    models[1].set_weights(models[0].get_weights())
+    np.testing.assert_allclose(np.asarray(models[1](IDS)), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(models[1].predict(IDS, verbose=0), expected, rtol=1e-5, atol=1e-6)

@@ -1,0 +1,71 @@
+"""Gradient tapes."""
+
+import numpy as np
+import pytest
+
+from cornu import GradientTape, Variable
+from cornu.tensor import convert_to_tensor
+
+
+def test_tensors_are_watched_on_request():
+    x = convert_to_tensor([1.0, 2.0])
+    with GradientTape() as tape:
+        tape.watch(x)
+        y = x * x
+    assert tape.gradient(y, x).numpy().tolist() == [2, 4]
+
+
+def test_a_tape_is_used_once_unless_persistent():
+    v = Variable(3.0)
+    with GradientTape() as tape:
+        y = v * v
+    tape.gradient(y, v)
+    with pytest.raises((RuntimeError, ValueError), match="non-persistent"):
+        tape.gradient(y, v)
+    with GradientTape(persistent=True) as tape:
+        y, z = v * v, v * 4.0
+    assert float(tape.gradient(y, v)) == 6
+    assert float(tape.gradient(z, [v])[0]) == 4
+
+
+def test_unconnected_gradients():
+    v, w = Variable(3.0), Variable([1.0, 2.0])
+    with GradientTape(persistent=True) as tape:
+        y = v * v
+    assert tape.gradient(y, w) is None
+    assert tape.gradient(y, w, unconnected_gradients="zero").numpy().tolist() == [0, 0]
+    with pytest.raises(ValueError, match="unconnected_gradients"):
+        tape.gradient(y, w, unconnected_gradients="one")
+
+
+def test_gradients_of_gradients():
+    v = Variable(2.0)
+    with GradientTape() as outer:
+        with GradientTape() as inner:
+            y = v * v * v
+        first = inner.gradient(y, v)
+    assert float(first) == 12
+    assert float(outer.gradient(first, v)) == 12
+
+
+def test_stop_recording_and_reset():
+    v = Variable(2.0)
+    with GradientTape(persistent=True) as tape:
+        with tape.stop_recording():
+            hidden = v * v
+        seen = v * 3.0
+    assert tape.gradient(hidden, v) is None
+    assert float(tape.gradient(seen, v)) == 3
+
+
+def test_output_gradients():
+    v = Variable([1.0, 2.0])
+    with GradientTape() as tape:
+        y = v * v
+    gradient = tape.gradient(y, v, output_gradients=np.array([1.0, 10.0], "float32"))
+    assert gradient.numpy().tolist() == [2, 40]
+
+
+def test_only_tensors_and_variables_are_watched():
+    with pytest.raises(ValueError, match="not a tensor or"):
+        GradientTape().watch(3)

@@ -1,0 +1,138 @@
+"""Functions that run as plans."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import cornu
+from cornu import GradientTape, Variable, layers
+
+ONES = np.ones((3, 2), "float32")
+
+
+def traced(function):
+    """Returns the function as a plan, and a list that grows with each trace."""
+    calls = []
+
+    def counted(*args, **kwargs):
+        calls.append(args)
+        return function(*args, **kwargs)
+
+    return cornu.function(counted), calls
+
+
+def test_structures_come_back():
+    f, _ = traced(lambda x, y: {"a": x * y, "b": [x + 1.0, 3, None]})
+    out = f(ONES, np.full((3, 1), 2.0, "float32"))
+    assert out["a"].numpy().tolist() == [[2, 2]] * 3
+    assert out["b"][0].numpy().tolist() == [[2, 2]] * 3
+    assert out["b"][1:] == [3, None]
+
+
+def test_one_trace_serves_all_batch_sizes_but_0_and_1():
+    f, calls = traced(lambda x: x * 2.0)
+    for size in (3, 7, 100):
+        assert f(np.ones((size, 2), "float32")).shape == (size, 2)
+    assert len(calls) == 1
+    assert f(np.ones((1, 2), "float32")).shape == (1, 2)
+    assert f(np.ones((0, 2), "float32")).shape == (0, 2)
+    assert len(calls) == 3
+
+
+def test_sizes_that_differ_are_left_unknown():
+    f, calls = traced(lambda x, w: x * w)
+    for rows, columns in ((3, 4), (5, 6), (7, 8), (9, 10), (5, 5)):
+        x, w = np.ones((rows, columns), "float32"), np.full(columns, 2.0, "float32")
+        assert f(x, w).numpy().tolist() == [[2] * columns] * rows
+    assert len(calls) <= 3
+
+
+def test_static_arguments_and_dtypes_are_part_of_the_signature():
+    f, calls = traced(lambda x, scale: x * scale)
+    assert f(ONES, 2.0).numpy()[0, 0] == 2
+    assert f(ONES, 3.0).numpy()[0, 0] == 3
+    assert f(ONES.astype("float64"), 3.0).dtype == "float64"
+    assert len(calls) == 3
+
+
+def test_variables_are_read_and_assigned_in_the_plan():
+    v = Variable(1.0)
+    f, calls = traced(lambda x: v.assign_add(1.0) * x)
+    assert [float(f(np.float32(1))) for _ in range(3)] == [2, 3, 4]
+    assert len(calls) == 1
+    assert float(v) == 4
+
+
+def test_a_tape_inside_is_part_of_the_plan():
+    v = Variable(3.0)
+
+    def f(x):
+        with GradientTape() as tape:
+            y = v * v * x
+        return tape.gradient(y, v)
+
+    f, calls = traced(f)
+    assert [float(f(np.float32(x))) for x in (1, 2)] == [6, 12]
+    assert len(calls) == 1
+
+
+def test_a_tape_outside_records_the_operations():
+    v = Variable(3.0)
+    f = cornu.function(lambda: v * v)
+    with GradientTape() as tape:
+        y = f()
+    assert float(tape.gradient(y, v)) == 6
+
+
+def test_a_value_makes_it_eager_with_one_warning_that_names_the_line():
+    def f(x):
+        return x if float(x) > 1 else x * 2.0
+
+    f = cornu.function(f)
+    with pytest.warns(UserWarning, match=r"test_compiled.py:\d+.*float\(x\) > 1"):
+        assert float(f(np.float32(3))) == 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert float(f(np.float32(0.5))) == 1
+
+
+def test_a_real_size_specialises():
+    def f(x):
+        total = x[0]
+        for i in range(1, x.shape[0]):
+            total = total + x[i]
+        return total
+
+    f, _ = traced(f)
+    assert f(np.ones((3, 2), "float32")).numpy().tolist() == [3, 3]
+    assert f(np.ones((5, 2), "float32")).numpy().tolist() == [5, 5]
+
+
+def test_a_change_of_a_layer_is_seen():
+    class Gain(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.gain = 2.0
+
+        def call(self, x):
+            return x * self.gain
+
+    layer = Gain()
+    f, calls = traced(lambda x: layer(x))
+    assert f(ONES).numpy()[0, 0] == 2
+    layer.gain = 5.0
+    assert f(ONES).numpy()[0, 0] == 5
+    f(ONES)
+    assert len(calls) == 2
+
+
+def test_settings_are_part_of_the_signature():
+    f, calls = traced(lambda x: x * 1.0)
+    f(ONES)
+    cornu.config.set_epsilon(1e-3)
+    try:
+        f(ONES)
+    finally:
+        cornu.config.set_epsilon(1e-7)
+    assert len(calls) == 2
