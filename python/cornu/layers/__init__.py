@@ -44,8 +44,10 @@ __getattr__, __dir__, __all__ = attach(
         ".attention": """
             AdditiveAttention Attention GroupedQueryAttention MultiHeadAttention
             GroupQueryAttention=GroupedQueryAttention""",
-        ".preprocessing": """
-            CategoryEncoding CenterCrop Normalization RandomFlip Rescaling Resizing""",
+        ".preprocessing.categorical": "CategoryEncoding",
+        ".preprocessing.image.flips": "RandomFlip",
+        ".preprocessing.image.sizes": "CenterCrop Resizing",
+        ".preprocessing.numerical": "Normalization Rescaling",
         ".rnn.cells": "GRUCell LSTMCell SimpleRNNCell StackedRNNCells",
         ".rnn.recurrent": "GRU LSTM RNN SimpleRNN",
         ".rnn.wrappers": "Bidirectional TimeDistributed",
