@@ -49,7 +49,7 @@ def autocast_scope(dtype: str | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def device(name: str) -> Iterator[None]:
+def device(device_name: str) -> Iterator[None]:
     """Accepted for compatibility: there is one device, the processor."""
     yield
 

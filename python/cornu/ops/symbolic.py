@@ -145,9 +145,9 @@ del KerasTensor.__eq__
 KerasTensor.__hash__ = object.__hash__
 
 
-def is_keras_tensor(obj: Any) -> bool:
-    """Returns whether `obj` is a symbolic tensor."""
-    return isinstance(obj, KerasTensor)
+def is_keras_tensor(x: Any) -> bool:
+    """Returns whether `x` is a symbolic tensor."""
+    return isinstance(x, KerasTensor)
 
 
 def any_symbolic(args: Any, kwargs: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import warnings
@@ -41,20 +42,10 @@ class Optimizer:
     _hyperparameters: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, shows_base: bool = True, **kwargs: Any) -> None:
-        """Shows the arguments that a subclass passes on in its signature."""
+        """Lets a subclass take the base's arguments after its own, by place or by name."""
         super().__init_subclass__(**kwargs)
-        if "__init__" not in cls.__dict__ or not shows_base:
-            return
-        own = [p for p in inspect.signature(cls.__init__).parameters.values() if p.name != "self"]
-        if own and own[-1].kind is inspect.Parameter.VAR_KEYWORD:
-            own, rest = own[:-1], own[-1]
-            taken = {parameter.name for parameter in own}
-            base = [
-                parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-                for parameter in inspect.signature(Optimizer.__init__).parameters.values()
-                if parameter.name not in (*taken, "self", "kwargs")
-            ]
-            cls.__signature__ = inspect.Signature([*own, *base, rest])
+        if "__init__" in cls.__dict__ and shows_base:
+            cls.__init__ = _with_base_arguments(cls.__init__)
 
     def __init__(
         self,
@@ -612,6 +603,33 @@ class Optimizer:
                 config["learning_rate"], custom_objects=custom_objects
             )
         return cls(**config)
+
+
+def _with_base_arguments(init: Callable[..., None]) -> Callable[..., None]:
+    """A constructor that takes the arguments of `Optimizer` where it now ends in `**kwargs`."""
+    *own, rest = inspect.signature(init).parameters.values()
+    placed = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    if rest.kind is not rest.VAR_KEYWORD or any(p.kind is not placed for p in own):
+        return init
+    base = [
+        parameter
+        for parameter in inspect.signature(Optimizer.__init__).parameters.values()
+        if parameter.name not in {"kwargs", *(parameter.name for parameter in own)}
+    ]
+    names = [parameter.name for parameter in base]
+
+    @functools.wraps(init)
+    def constructor(*args: Any, **kwargs: Any) -> None:
+        further = args[len(own) :]
+        given = dict(zip(names, further, strict=False))
+        twice = next((name for name in given if name in kwargs), None)
+        if twice is not None or len(further) > len(given):
+            problem = f"{twice!r} twice" if twice else f"{len(args) - 1} positional arguments"
+            raise TypeError(f"{type(args[0]).__name__}() got {problem}")
+        init(*args[: len(own)], **given, **kwargs)
+
+    constructor.__signature__ = inspect.Signature([*own, *base, rest])
+    return constructor
 
 
 def _clip_by_norm(values: Any, clip: float) -> Any:

@@ -164,7 +164,7 @@ def _object_config(obj: Any) -> dict[str, Any]:
 def deserialize_keras_object(
     config: Any,
     custom_objects: Mapping[str, Any] | None = None,
-    safe_mode: bool | None = None,
+    safe_mode: bool | None = True,
     **kwargs: Any,
 ) -> Any:
     """Returns the object that `serialize_keras_object` made data of.

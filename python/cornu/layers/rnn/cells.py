@@ -167,6 +167,9 @@ class SimpleRNNCell(Cell):
             seed=seed,
         )
 
+    def call(self, sequence: Any, states: Any, training: bool = False) -> tuple[Any, Any]:
+        return super().call(sequence, states, training)
+
     def step(self, projected: Any, states: Sequence[Any], training: bool) -> tuple[Any, list[Any]]:
         before = self._dropped(states[0], training)
         output = ops.add(projected, ops.matmul(before, self.recurrent_kernel))
