@@ -136,6 +136,9 @@ class CompiledFunction:
         self._runs_eagerly = False
         functools.update_wrapper(self, function)
 
+    def __reduce__(self) -> tuple:
+        return CompiledFunction, (self.function,)
+
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 

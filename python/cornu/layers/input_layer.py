@@ -75,6 +75,14 @@ class InputLayer(Layer):
     def call(self) -> None:
         """Computes nothing: the input is given."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_output": self.output}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        output = state.pop("_output")
+        super().__setstate__(state)
+        Node(self, (), {}, output)
+
     @property
     def dtype(self) -> str:
         """The dtype of the input."""

@@ -1,6 +1,7 @@
 """The base of layers and models."""
 
 import contextlib
+import copy
 import functools
 import inspect
 import warnings
@@ -922,6 +923,17 @@ class Layer(Operation):
             )
         for index, variable in enumerate(own):
             variable.assign(store[str(index)])
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        containers = {k: v for k, v in state.items() if isinstance(v, list | dict | set)}
+        super().__setstate__({k: v for k, v in state.items() if k not in containers})
+        with self._tracker.unlocked():
+            for name, value in containers.items():
+                setattr(self, name, value)
+
+    def __copy__(self) -> "Layer":
+        # Two layers with one tracker would each file what the other is given.
+        return copy.deepcopy(self)
 
     def _check_super_called(self) -> None:
         if "_convert_input_args" not in self.__dict__:

@@ -104,8 +104,8 @@ class Optimizer:
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.built = False
         self._trainable_variables: list[Variable] = []
-        self._indices: dict[int, int] = {}
-        self._without_weight_decay: tuple[set[int], list[re.Pattern[str]]] = (set(), [])
+        self._number_variables()
+        self._without_weight_decay: tuple[list[Variable], list[re.Pattern[str]]] = ([], [])
         with name_scope(self.name, caller=self):
             self._iterations = self._new_variable(0, "iteration", dtype="int")
             self._learning_rate: Any = learning_rate
@@ -186,8 +186,15 @@ class Optimizer:
                 variables, "gradient_accumulator"
             )
         self._trainable_variables = list(variables)
-        self._indices = {id(variable): i for i, variable in enumerate(variables)}
+        self._number_variables()
         self.built = True
+
+    def _number_variables(self) -> None:
+        self._indices = {id(variable): i for i, variable in enumerate(self._trainable_variables)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._number_variables()  # the variables of a copy are other objects
 
     def _get_variable_index(self, variable: Variable) -> int:
         return self._indices[id(variable)]
@@ -429,16 +436,14 @@ class Optimizer:
                 "`exclude_from_weight_decay()` can only be configured before the optimizer is "
                 "built."
             )
-        # The variables are kept with their ids, so that no id is taken by another object.
-        self._excluded_variables = list(var_list or [])
         self._without_weight_decay = (
-            {id(variable) for variable in self._excluded_variables},
+            list(var_list or []),
             [re.compile(name) for name in var_names or []],
         )
 
     def _use_weight_decay(self, variable: Variable) -> bool:
         excluded, patterns = self._without_weight_decay
-        if id(variable) in excluded:
+        if any(variable is other for other in excluded):
             return False
         return not any(pattern.search(variable.name) for pattern in patterns)
 
