@@ -21,4 +21,5 @@ __getattr__, __dir__, __all__ = attach(
         "cornu.training.data": "pack_x_y_sample_weight unpack_x_y_sample_weight",
         "cornu.training.data.sequence": "PyDataset Sequence=PyDataset",
     },
+    submodules="bounding_boxes",
 )
