@@ -47,6 +47,7 @@ __getattr__, __dir__, __all__ = attach(
         ".preprocessing.categorical": "CategoryEncoding",
         ".preprocessing.image.flips": "RandomFlip",
         ".preprocessing.image.sizes": "CenterCrop Resizing",
+        ".preprocessing.lookup": "IntegerLookup StringLookup",
         ".preprocessing.numerical": "Normalization Rescaling",
         ".rnn.cells": "GRUCell LSTMCell SimpleRNNCell StackedRNNCells",
         ".rnn.recurrent": "GRU LSTM RNN SimpleRNN",

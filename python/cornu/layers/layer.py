@@ -992,7 +992,7 @@ def _check_positional(args: tuple) -> None:
         if type(value) is Tensor:
             continue
         for leaf in tree.flatten(value):
-            if leaf is not None and not calling.is_tensor(leaf):
+            if leaf is not None and not calling.has_shape(leaf):
                 raise ValueError(
                     "Only input tensors may be passed as positional arguments. The following "
                     f"argument value should be passed as a keyword argument: {leaf} (of type "

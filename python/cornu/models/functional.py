@@ -4,6 +4,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from cornu import tree
 from cornu.layers.calling import describe
 from cornu.layers.input_layer import Input, InputLayer
@@ -14,7 +16,7 @@ from cornu.models.model import Model, takes_functional_arguments
 from cornu.ops.function import Function, map_graph
 from cornu.ops.operation import Node, Operation
 from cornu.ops.symbolic import KerasTensor
-from cornu.tensor import Tensor, convert_to_tensor
+from cornu.tensor import Tensor, convert_to_tensor, holds_strings
 from cornu.training.trainer import Trainer
 
 
@@ -237,15 +239,18 @@ def _fitted(x: Any, own: KerasTensor, index: int) -> Any:
     from cornu import ops
 
     mask = getattr(x, "_keras_mask", None)
-    if not isinstance(x, Tensor | KerasTensor):
+    shapes = ops  # what changes a shape
+    if holds_strings(x) or (own.dtype == "string" and not isinstance(x, KerasTensor)):
+        x, shapes = np.asarray(x), np
+    elif not isinstance(x, Tensor | KerasTensor):
         x = convert_to_tensor(x, dtype=own.dtype)
     elif x.dtype != own.dtype:
         x = ops.cast(x, own.dtype)
     rank, expected = len(x.shape), len(own.shape)
     if rank == expected + 1 and x.shape[-1] == 1:
-        x = ops.squeeze(x, axis=-1)
+        x = shapes.squeeze(x, axis=-1)
     elif rank == expected - 1 and own.shape[-1] == 1:
-        x = ops.expand_dims(x, axis=-1)
+        x = shapes.expand_dims(x, axis=-1)
     elif rank != expected:
         raise ValueError(
             f"Invalid input shape for input {x} with name '{own.name}' and path '{index}'. "

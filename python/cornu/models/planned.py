@@ -9,7 +9,7 @@ import numpy as np
 from cornu import _cornu, compiled, tree
 from cornu.layers.layer import Layer
 from cornu.scopes import state
-from cornu.tensor import Tensor
+from cornu.tensor import Tensor, holds_strings
 from cornu.tracking import Clock
 
 _ARGUMENTS = {"training"}
@@ -23,7 +23,8 @@ def applies(args: tuple, kwargs: dict[str, Any]) -> bool:
     if state.stateless is not None or not kwargs.keys() <= _ARGUMENTS or _cornu.tracing():
         return False
     return all(
-        isinstance(leaf, np.ndarray) or (type(leaf) is Tensor and not hasattr(leaf, "_keras_mask"))
+        (isinstance(leaf, np.ndarray) and not holds_strings(leaf))
+        or (type(leaf) is Tensor and not hasattr(leaf, "_keras_mask"))
         for leaf in tree.flatten(args[0])
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from cornu.saving import legacy_h5
 from cornu.saving.serialization import deserialize_keras_object, serialize_keras_object
-from cornu.saving.weights import load_tree, save_tree
+from cornu.saving.weights import load_assets, load_tree, save_assets, save_tree
 
 _CONFIG = "config.json"
 _METADATA = "metadata.json"
@@ -273,6 +273,7 @@ def _write_archive(model: Any, file: Any) -> None:
         archive.writestr(_METADATA, json.dumps(metadata))
         archive.writestr(_CONFIG, json.dumps(serialize_keras_object(model)))
         archive.writestr(_WEIGHTS, weights.getbuffer())
+        save_assets(model, archive)
 
 
 def _open_archive(file: Any, path: str) -> zipfile.ZipFile:
@@ -313,4 +314,5 @@ def _read_archive(file: Any, path: str, custom_objects: Any, compile: bool, safe
             _read_weights(model, _member(archive, _WEIGHTS))
         except OSError as error:
             raise ValueError(f"{path}: the weights are broken: {error}") from error
+        load_assets(model, archive)
     return model

@@ -41,6 +41,11 @@ class SafeModeScope:
         _safe_mode.stack.pop()
 
 
+def in_safe_mode() -> bool:
+    """Returns whether a config is being read that may neither run code nor read files."""
+    return bool(_safe_mode.stack) and _safe_mode.stack[-1]
+
+
 def serialize_keras_object(obj: Any) -> Any:
     """Returns an object as data for JSON.
 

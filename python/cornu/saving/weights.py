@@ -1,4 +1,4 @@
-"""Weights of a tree of objects in an HDF5 file, laid out as Keras 3 does.
+"""Weights and files of a tree of objects, laid out as Keras 3 does.
 
 An object's own variables stand under `<path>/vars/<number>`; what it contains stands under the
 attribute's name, and the members of a list or dict under their classes' names, counted.
@@ -6,6 +6,8 @@ attribute's name, and the members of a list or dict under their classes' names, 
 
 from __future__ import annotations
 
+import pathlib
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +18,8 @@ from cornu.naming import to_snake_case
 
 # A dataset may declare so many bytes for each byte of the file.
 _EXPANSION = 1000
+# The folder of an archive that holds files of objects.
+_ASSETS = "assets"
 _CONTAINERS = (list, tuple, set, dict)
 
 
@@ -165,6 +169,50 @@ def open_group(file: Any, path: str) -> Any:
             raise ValueError(f"Not allowed: a link in an HDF5 file: {group.name}/{part}")
         group = group[part]
     return group
+
+
+def save_assets(root: Any, archive: Any) -> None:
+    """Writes what objects keep in files of their own into an archive.
+
+    Args:
+        root: the object; those that it contains and that have a method `save_assets(folder)` are
+            asked.
+        archive: open zip archive.
+    """
+    for path, saveable in walk(root):
+        if not hasattr(saveable, "save_assets"):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            saveable.save_assets(folder)
+            for file in sorted(pathlib.Path(folder).rglob("*")):
+                if file.is_file():
+                    name = file.relative_to(folder).as_posix()
+                    archive.write(file, "/".join(filter(None, (_ASSETS, path, name))))
+
+
+def load_assets(root: Any, archive: Any) -> None:
+    """Gives objects with a method `load_assets(folder)` the files that `save_assets` kept.
+
+    Args:
+        root: the object.
+        archive: open zip archive, whose names were checked.
+    """
+    names = [name for name in archive.namelist() if name.startswith(f"{_ASSETS}/")]
+    if not names:
+        return
+    for path, saveable in walk(root):
+        if not hasattr(saveable, "load_assets"):
+            continue
+        start = "/".join(filter(None, (_ASSETS, path))) + "/"
+        own = [name for name in names if name.startswith(start) and not name.endswith("/")]
+        if not own:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            for name in own:
+                file = pathlib.Path(folder, name.removeprefix(start))
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(archive.read(name))
+            saveable.load_assets(folder)
 
 
 def save_tree(root: Any, file: Any) -> None:

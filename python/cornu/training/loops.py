@@ -10,6 +10,7 @@ import numpy as np
 
 from cornu import _cornu, compiled, config, tree
 from cornu.callbacks.callback import CallbackList, as_numbers
+from cornu.tensor import holds_strings
 from cornu.training.data import Source, make_source, unpack_x_y_sample_weight
 from cornu.training.data.arrays import is_array, one_batch, train_validation_split
 
@@ -29,7 +30,9 @@ def make_step(model: Any, kind: str) -> Callable[[tuple[Any, ...]], Any]:
             if not model.run_eagerly:
                 build(model, batch, kind)
             built = True
-        return traced(_as_tensors(batch) if model.run_eagerly else batch)
+        if model.run_eagerly or any(map(holds_strings, tree.flatten(batch))):
+            return method(_as_tensors(batch))
+        return traced(batch)
 
     def plan(batch: tuple[Any, ...]) -> Any:
         step(batch)
@@ -40,7 +43,11 @@ def make_step(model: Any, kind: str) -> Callable[[tuple[Any, ...]], Any]:
 
 
 def _as_tensors(batch: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tree.map_structure(lambda a: None if a is None else _cornu.tensor(a), batch)
+    return tree.map_structure(_as_tensor, batch)
+
+
+def _as_tensor(array: Any) -> Any:
+    return array if array is None or holds_strings(array) else _cornu.tensor(array)
 
 
 def build(model: Any, batch: tuple[Any, ...], kind: str) -> None:
@@ -57,6 +64,8 @@ def build(model: Any, batch: tuple[Any, ...], kind: str) -> None:
             _build_metrics(model, y, y_pred)
         return [leaf for leaf in tree.flatten(y_pred) if leaf is not None]
 
+    if any(map(holds_strings, leaves)):
+        forward(*(_as_tensor(a) for a in leaves if a is not None))
     metrics_built = model._compile_metrics is None or model._compile_metrics.built
     loss_built = model._compile_loss is None or model._compile_loss.built
     if not (model.built and (kind == "predict" or (metrics_built and loss_built))):

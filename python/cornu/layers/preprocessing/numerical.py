@@ -7,6 +7,7 @@ import numpy as np
 
 from cornu import ops
 from cornu.layers.configured import ConfiguredLayer
+from cornu.layers.preprocessing.adapting import batches
 
 
 class Rescaling(ConfiguredLayer):
@@ -96,26 +97,20 @@ class Normalization(ConfiguredLayer):
         self.adapt_variance = weight("variance", shape, "ones", autocast=False)
         self.count = weight("count", (), "zeros", dtype="int32")
 
-    def adapt(self, data: Any, batch_size: int | None = None, steps: int | None = None) -> None:
+    def adapt(self, data: Any) -> None:
         """Takes the mean and the variance of data.
 
         Args:
             data: an array, or an iterable of batches.
-            batch_size: not needed; an array is taken whole.
-            steps: how many batches are taken at most.
         """
         if self.input_mean is not None:
             raise ValueError(
                 "Cannot `adapt` a Normalization layer that is initialized with static "
                 "`mean` and `variance`, you passed mean {} and variance {}.".format(*self._given)
             )
-        if hasattr(data, "shape") or isinstance(data, list | tuple):
-            data = [data]
         count, mean, variance = 0, 0.0, 0.0
-        for step, batch in enumerate(data):
-            if steps is not None and step >= steps:
-                break
-            batch = ops.convert_to_tensor(batch[0] if isinstance(batch, tuple) else batch)
+        for batch in batches(data):
+            batch = ops.convert_to_tensor(batch)
             if not self.built:
                 self.build(tuple(batch.shape))
             # Chan's rule joins the moments of the batches.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cornu import config, tree
+from cornu.tensor import holds_strings
 from cornu.training.data.source import Source, class_weights_of, pack_x_y_sample_weight
 
 
@@ -51,7 +52,7 @@ def as_array(value: Any) -> Any:
     elif hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
     array = np.asarray(value)
-    if array.dtype == object:
+    if array.dtype == object and not holds_strings(array):
         try:
             array = array.astype(config.floatx())
         except (TypeError, ValueError):
