@@ -646,6 +646,10 @@ CASES = [
 # Public names that are no layer to be called by itself.
 NOT_IN_TABLE = {"Layer", "Input", "InputLayer", "InputSpec", "Wrapper"} | {
     # Their inputs are strings, or they adapt: tests/layers/preprocessing has tables of them.
+    "Discretization",
+    "HashedCrossing",
+    "Hashing",
     "IntegerLookup",
     "StringLookup",
+    "TextVectorization",
 }

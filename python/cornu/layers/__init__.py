@@ -45,10 +45,13 @@ __getattr__, __dir__, __all__ = attach(
             AdditiveAttention Attention GroupedQueryAttention MultiHeadAttention
             GroupQueryAttention=GroupedQueryAttention""",
         ".preprocessing.categorical": "CategoryEncoding",
+        ".preprocessing.discretization": "Discretization",
+        ".preprocessing.hashing": "HashedCrossing Hashing",
         ".preprocessing.image.flips": "RandomFlip",
         ".preprocessing.image.sizes": "CenterCrop Resizing",
         ".preprocessing.lookup": "IntegerLookup StringLookup",
         ".preprocessing.numerical": "Normalization Rescaling",
+        ".preprocessing.text": "TextVectorization",
         ".rnn.cells": "GRUCell LSTMCell SimpleRNNCell StackedRNNCells",
         ".rnn.recurrent": "GRU LSTM RNN SimpleRNN",
         ".rnn.wrappers": "Bidirectional TimeDistributed",

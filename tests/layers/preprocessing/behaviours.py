@@ -238,7 +238,210 @@ def integer_lookup(keras: Any) -> Pairs:
     yield "file, static", lambda: saved(keras, make(vocabulary=some), (3,), "int64")
 
 
+def text_vectorization(keras: Any) -> Pairs:
+    make = keras.layers.TextVectorization
+    options: list[dict[str, Any]] = [
+        {},
+        {"standardize": None},
+        {"standardize": "lower"},
+        {"standardize": "strip_punctuation"},
+        {"split": "character"},
+        {"split": None},
+        {"ngrams": 2},
+        {"ngrams": (2,)},
+        {"ngrams": (1, 3)},
+        {"split": "character", "ngrams": 2},
+        {"max_tokens": 5},
+        {"max_tokens": 5, "ngrams": 2},
+        {"output_sequence_length": 3},
+        {"output_sequence_length": 9},
+        {"output_mode": "multi_hot"},
+        {"output_mode": "count"},
+        {"output_mode": "tf_idf"},
+        {"output_mode": "multi_hot", "max_tokens": 20, "pad_to_max_tokens": True},
+        {"output_mode": "tf_idf", "max_tokens": 20, "pad_to_max_tokens": True},
+        {"output_mode": "count", "ngrams": 2, "max_tokens": 6},
+    ]
+    for given in options:
+        layer = make(**given)
+        yield f"adapt {given}", lambda: adapted(layer, _TEXTS).get_vocabulary()
+        yield f"call {given}", lambda: layer(_TEXTS)
+        yield f"tokens {given}", lambda: layer.get_vocabulary(include_special_tokens=False)
+        yield f"config {given}", lambda: config(layer)
+    inputs = {
+        "scalar": np.array("a b"),
+        "one": np.array(["a b"]),
+        "column": np.array([["a b"], ["c"]]),
+        "str": "a b",
+        "list": ["a b", "c"],
+        "nested list": [["a b"], ["c d"]],
+        "two columns": np.array([["a", "b"], ["c", "d"]]),
+        "bytes": np.array([b"a b", b"c"]),
+    }
+    for mode in ("int", "multi_hot", "count"):
+        for name, x in inputs.items():
+            layer = make(vocabulary=["a", "b", "c"], output_mode=mode)
+            yield f"{mode} of {name}", lambda: layer(x)
+    for given in ({}, {"output_sequence_length": 2}, {"output_sequence_length": 4},
+                  {"output_mode": "multi_hot"}, {"ngrams": 2}):  # fmt: skip
+        layer = make(vocabulary=["a", "b"], split=None, **given)
+        yield f"split None, rows {given}", lambda: layer(np.array([["a", "b", "a"]]))
+        if "ngrams" not in given and "output_mode" not in given:
+            yield f"split None, row {given}", lambda: layer(np.array(["a", "b", "a"]))
+    for given in (
+        {"standardize": "x"},
+        {"split": "x"},
+        {"ngrams": "x"},
+        {"output_mode": "multi_hot", "output_sequence_length": 3},
+        {"ragged": True, "output_mode": "count"},
+        {"sparse": True},
+        {"pad_to_max_tokens": True},
+        {"max_tokens": 1},
+    ):
+        yield f"wrong {given}", lambda: type(make(**given)).__name__
+    for given in (["", "[UNK]", "a"], ["a", "b"]):
+        yield f"given {given}", lambda: make(vocabulary=given).get_vocabulary()
+    yield "given, counted", lambda: make(vocabulary=["[UNK]", "a"], output_mode="count")(["a b"])
+    yield "no vocabulary", lambda: make()(["a"])
+    yield "no vocabulary, counted", lambda: make(output_mode="count")(["a"])
+    yield "adapt a list", lambda: adapted(make(), ["b b a", "c"]).get_vocabulary()
+    yield "adapt a column", lambda: adapted(make(), np.array([["b b a"], ["c"]])).get_vocabulary()
+    yield "adapt a static vocabulary", lambda: adapted(make(vocabulary=["a"]), ["b"])
+    letters = ["ÉCOLE Ünï ß ǅ İ", "\u3000x y\u00a0z \u2003w"]
+    yield "letters beyond ASCII", lambda: adapted(make(), letters).get_vocabulary()
+    characters = make(split="character")
+    yield "characters beyond ASCII", lambda: adapted(characters, letters).get_vocabulary()
+    for output_length in (None, 4):
+        layer = make(vocabulary=["a"], output_sequence_length=output_length)
+        yield f"symbolic {output_length}", lambda: layer(keras.Input((1,), dtype="string"))
+    for name, layer in (
+        ("static", make(vocabulary=["a", "b"])),
+        ("adapted", adapted(make(), ["a", "b"])),
+        ("adapted tf_idf", adapted(make(output_mode="tf_idf"), ["a b", "c"])),
+        ("ngrams", adapted(make(output_mode="count", ngrams=(1, 2)), ["a b", "c"])),
+    ):
+        yield f"file, {name}", lambda: saved(keras, layer, (1,), "string")
+
+
+def hashing(keras: Any) -> Pairs:
+    make = keras.layers.Hashing
+    numbers = np.array([[3], [-1], [0], [123456789]])
+    options: list[dict[str, Any]] = [
+        {},
+        {"salt": 3},
+        {"salt": [5, 6]},
+        {"salt": (2**40, -7)},
+        {"output_mode": "one_hot"},
+        {"output_mode": "multi_hot"},
+        {"output_mode": "count"},
+        {"dtype": "int32"},
+        {"output_mode": "count", "dtype": "int64"},
+        {"num_bins": 1},
+    ]
+    for given in options:
+        layer = make(**{"num_bins": 5, **given})
+        yield f"config {given}", lambda: config(layer)
+        yield f"words {given}", lambda: layer(_LONG)
+        yield f"numbers {given}", lambda: layer(numbers)
+        if given.get("output_mode") != "one_hot":
+            yield f"scalar {given}", lambda: layer(np.array("a"))
+        yield f"list {given}", lambda: layer(["a", "b"])
+    for mask, x in (("a", _LONG), ("", _LONG), (3, numbers), (0, numbers), ("a", numbers),
+                    (1, _LONG)):  # fmt: skip
+        yield f"mask {mask!r}, {x.dtype}", lambda: make(5, mask_value=mask)(x)
+    yield "mask, one bin", lambda: make(1, mask_value="a")(np.array(["a", "b"]))
+    yield "floats", lambda: make(5)(np.array([1.5, 2.0]))
+    yield "symbolic", lambda: make(5)(keras.Input((2,), dtype="string"))
+    for given in (
+        {"num_bins": 0},
+        {"num_bins": None},
+        {"output_mode": "x"},
+        {"salt": "x"},
+        {"salt": [1, 2, 3]},
+        {"sparse": True},
+        {"dtype": "string"},
+    ):
+        yield f"wrong {given}", lambda: type(make(**{"num_bins": 3, **given})).__name__
+    yield "file", lambda: saved(keras, make(5, salt=3), (2,), "string")
+
+
+def hashed_crossing(keras: Any) -> Pairs:
+    make = keras.layers.HashedCrossing
+    words, numbers = np.array(["a", "b", "c"]), np.array([1, 2, 3])
+    for given in ({}, {"output_mode": "one_hot"}, {"dtype": "float32"}, {"dtype": "int32"}):
+        layer = make(num_bins=5, **given)
+        yield f"config {given}", lambda: config(layer)
+        yield f"rows {given}", lambda: layer((words, numbers))
+        yield f"columns {given}", lambda: layer((words[:, None], numbers[:, None]))
+        inputs = [keras.Input((1,), dtype="string"), keras.Input((1,), dtype="int64")]
+        yield f"symbolic {given}", lambda: layer(inputs)
+    yield "scalars", lambda: make(5)((np.array("a"), np.array(1)))
+    yield "three", lambda: make(1000)((np.arange(10) - 5, np.arange(10) * 77, np.arange(10)))
+    yield "lists", lambda: make(5)([["a", "b"], ["c", "d"]])
+    yield "one", lambda: make(5)((words,))
+    yield "no list", lambda: make(5)(words)
+    yield "two columns", lambda: make(5)((np.array([["a", "b"]]), np.array([["a", "b"]])))
+    yield "several shapes", lambda: make(5)((words[:, None], numbers))
+    yield "floats", lambda: make(5)((words, np.array([1.0, 2.0, 3.0])))
+    yield "wrong mode", lambda: make(5, output_mode="count")
+    yield "more arguments", lambda: make(3, foo=1).num_bins
+
+
+def discretization(keras: Any) -> Pairs:
+    make = keras.layers.Discretization
+    values = np.array([[-1.0, 0.5, 0.0], [1.0, 2.0, 0.5]], "float32")
+    for mode in ("int", "one_hot", "multi_hot", "count"):
+        layer = make([0.0, 1.0], output_mode=mode)
+        yield f"config {mode}", lambda: config(layer)
+        for x in (values, values[0], values[:, :1]):
+            yield f"{mode} of shape {x.shape}", lambda: layer(x)
+        yield f"{mode} symbolic", lambda: layer(keras.Input((3,)))
+    yield "integers", lambda: make([0.0, 1.0])(np.array([0, 1, 2]))
+    yield "no numbers", lambda: make([0.0, 1.0])(np.array([np.nan, np.inf, -np.inf], "float32"))
+    many = np.random.default_rng(0).standard_normal(3000).astype("float32")
+    for number, (given, data) in enumerate(
+        [
+            ({"num_bins": 5}, np.arange(100.0)),
+            ({"num_bins": 4, "epsilon": 0.1}, np.arange(100.0)[::-1].reshape(20, 5) ** 2),
+            ({"num_bins": 7}, many),
+            ({"num_bins": 7, "epsilon": 0.001}, many),
+            ({"num_bins": 3}, np.array([1, 2, 3, 3, 3, 9])),
+            ({"num_bins": 3}, np.ones(6)),
+        ]
+    ):
+        layer = make(**given)
+        yield f"adapt {number}", lambda: list(adapted(layer, data).bin_boundaries)
+        yield f"adapted config {number}", lambda: config(layer)
+        yield f"adapted {number}", lambda: layer(values)
+
+    def in_parts() -> list[float]:
+        layer = make(num_bins=5)
+        layer.update_state(many[:1000])
+        layer.update_state(many[1000:])
+        layer.finalize_state()
+        return list(layer.bin_boundaries)
+
+    yield "adapt in parts", in_parts
+    for given in (
+        {"bin_boundaries": [0.0], "num_bins": 2},
+        {},
+        {"num_bins": -1},
+        {"bin_boundaries": [0.0], "output_mode": "x"},
+        {"bin_boundaries": [0.0], "sparse": True},
+    ):
+        yield f"wrong {given}", lambda: type(make(**given)).__name__
+    yield "adapt boundaries", lambda: make([0.0]).adapt([1.0])
+    yield "not adapted", lambda: make(num_bins=2)([1.0])
+    layer = adapted(make(num_bins=3), np.arange(9.0))
+    yield "file, adapted", lambda: saved(keras, layer, (2,), "float32")
+    yield "file, boundaries", lambda: saved(keras, make([1.0, 2.0]), (2,), "float32")
+
+
 TABLES = {
-    "StringLookup": string_lookup,
+    "Discretization": discretization,
+    "HashedCrossing": hashed_crossing,
+    "Hashing": hashing,
     "IntegerLookup": integer_lookup,
+    "StringLookup": string_lookup,
+    "TextVectorization": text_vectorization,
 }

@@ -9,9 +9,13 @@ import cornu
 
 METHODS = {
     "CategoryEncoding": (),
+    "Discretization": ("adapt",),
+    "HashedCrossing": (),
+    "Hashing": (),
     "IntegerLookup": ("adapt", "set_vocabulary", "get_vocabulary"),
     "Normalization": ("adapt",),
     "StringLookup": ("adapt", "set_vocabulary", "get_vocabulary"),
+    "TextVectorization": ("adapt", "set_vocabulary", "get_vocabulary"),
 }
 
 

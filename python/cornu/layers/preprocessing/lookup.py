@@ -92,7 +92,7 @@ class IndexLookup(ConfiguredLayer):
         self._vocabulary: _Vocabulary | None = None
         self._idf: np.ndarray | None = None  # of all indices, out-of-vocabulary ones first
         self._called_size: int | None = None
-        self._told_size: int | None = None  # by a config, before the vocabulary is read
+        self.told_size: int | None = None  # by a config, before the vocabulary is read
         self.reset_state()
         self.input_vocabulary: list[Any] | None = None
         if vocabulary is None:
@@ -261,13 +261,17 @@ class IndexLookup(ConfiguredLayer):
             self.update_state(batch)
         self.finalize_state()
 
-    def update_state(self, data: Any) -> None:
-        """Counts the tokens of a batch; `finalize_state` makes the vocabulary."""
+    def check_adaptable(self) -> None:
+        """Raises ValueError if the layer was made with a vocabulary."""
         if self.input_vocabulary is not None:
             raise ValueError(
                 f"Cannot adapt layer '{self.name}' after setting a static vocabulary via "
                 "`vocabulary` argument or `set_vocabulary()` method."
             )
+
+    def update_state(self, data: Any) -> None:
+        """Counts the tokens of a batch; `finalize_state` makes the vocabulary."""
+        self.check_adaptable()
         tokens = self._array(data)
         self.count_documents([list(np.atleast_1d(row)) for row in np.atleast_1d(tokens)])
 
@@ -314,15 +318,15 @@ class IndexLookup(ConfiguredLayer):
         """Returns tokens as an array of numpy."""
         raise NotImplementedError
 
-    def _depth(self) -> int | None:
+    def depth(self) -> int | None:
         """Returns the size of vectors, which is fixed from now on."""
         if self.output_mode == "int":
             return None
         if self.pad_to_max_tokens:
             return self.max_tokens
         if self._vocabulary is None:
-            if self._told_size is not None:
-                return self._told_size
+            if self.told_size is not None:
+                return self.told_size
             raise RuntimeError(
                 f"When using `output_mode={self.output_mode}` and `pad_to_max_tokens=False`, you "
                 "must set the layer's vocabulary before calling it. Either pass a `vocabulary` "
@@ -355,7 +359,7 @@ class IndexLookup(ConfiguredLayer):
         )
 
     def _encoded(self, indices: Any) -> Any:
-        depth = self._depth()
+        depth = self.depth()
         if self.output_mode != "tf_idf":
             return encoded(indices, self.output_mode, depth, "int64")
         counts = encoded(indices, "count", depth, "float32")
@@ -363,7 +367,7 @@ class IndexLookup(ConfiguredLayer):
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         mode = "count" if self.output_mode == "tf_idf" else self.output_mode
-        return encoded_shape(input_shape, mode, self._depth())
+        return encoded_shape(input_shape, mode, self.depth())
 
     def compute_output_spec(self, inputs: Any) -> KerasTensor:
         dtype = "float32" if self.output_mode == "tf_idf" else "int64"
@@ -383,7 +387,7 @@ class IndexLookup(ConfiguredLayer):
         """Returns the layer that `get_config` told."""
         known = {key: value for key, value in config.items() if key != "vocabulary_size"}
         layer = cls(**known)
-        layer._told_size = config.get("vocabulary_size")
+        layer.told_size = config.get("vocabulary_size")
         return layer
 
     def save_own_variables(self, store: dict[str, Any]) -> None:
