@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,12 +27,18 @@ def make_step(model: Any, kind: str) -> Callable[[tuple[Any, ...]], Any]:
     def step(batch: tuple[Any, ...]) -> Any:
         nonlocal built
         if not built:
-            if not model.run_eagerly:
-                build(model, batch, kind)
+            build(model, batch, kind)
             built = True
         if model.run_eagerly or any(map(holds_strings, tree.flatten(batch))):
-            return method(_as_tensors(batch))
-        return traced(batch)
+            result = method(_as_tensors(batch))
+        else:
+            result = traced(batch)
+        if kind != "predict" and not isinstance(result, Mapping):
+            raise TypeError(
+                f"`{kind}_step` of model {model.name!r} must return a dict of what is logged. It "
+                f"returned: {result} (of type {type(result)})"
+            )
+        return result
 
     def plan(batch: tuple[Any, ...]) -> Any:
         step(batch)
