@@ -52,6 +52,7 @@ __getattr__, __dir__, __all__ = attach(
         ".preprocessing.lookup": "IntegerLookup StringLookup",
         ".preprocessing.numerical": "Normalization Rescaling",
         ".preprocessing.text": "TextVectorization",
+        ".rnn.convolutional": "ConvLSTM1D ConvLSTM2D ConvLSTM3D",
         ".rnn.cells": "GRUCell LSTMCell SimpleRNNCell StackedRNNCells",
         ".rnn.recurrent": "GRU LSTM RNN SimpleRNN",
         ".rnn.wrappers": "Bidirectional TimeDistributed",

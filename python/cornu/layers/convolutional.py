@@ -22,7 +22,7 @@ def _positive(name: str, value: Any) -> None:
         )
 
 
-def _strides_or_dilation(strides: tuple[int, ...], dilation_rate: tuple[int, ...]) -> None:
+def check_strides_or_dilation(strides: tuple[int, ...], dilation_rate: tuple[int, ...]) -> None:
     if max(strides) > 1 and max(dilation_rate) > 1:
         raise ValueError(
             "`strides > 1` not supported in conjunction with `dilation_rate > 1`. "
@@ -145,7 +145,7 @@ class _Conv(_Convolution, LowRankLayer):
             )
         if not isinstance(filters, int):
             raise ValueError(f"`filters` must be an integer. Received: filters={filters}")
-        _strides_or_dilation(self.strides, self.dilation_rate)
+        check_strides_or_dilation(self.strides, self.dilation_rate)
         self._keep_lora(lora_rank, lora_alpha)
 
     @property
@@ -284,7 +284,7 @@ class _ConvTranspose(_Convolution):
             bias_constraint=bias_constraint,
         )
         _positive("filters", filters)
-        _strides_or_dilation(self.strides, self.dilation_rate)
+        check_strides_or_dilation(self.strides, self.dilation_rate)
         for axis, (extra, stride) in enumerate(
             zip(output_padding or (), self.strides, strict=False)
         ):
