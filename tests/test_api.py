@@ -36,7 +36,7 @@ ATTRIBUTES = {
 }
 # Modules, names and methods that are being written.
 COMING = """
-    applications datasets distillation distribution export legacy preprocessing quantizers
+    applications datasets distillation distribution export preprocessing quantizers
     utils.bounding_boxes utils.legacy visualization wrappers Quantizer RematScope remat
     callbacks.OrbaxCheckpoint callbacks.TensorBoard config.is_nnx_enabled config.set_backend
     dtype_policies.AWQDTypePolicy dtype_policies.GPTQDTypePolicy dtype_policies.Int4DTypePolicy

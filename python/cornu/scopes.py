@@ -13,6 +13,7 @@ class _ThreadState(threading.local):
         self.symbolic = False
         self.autocast_dtype: str | None = None
         self.call_context: Any = None
+        self.learning_phase: bool | None = None  # Keras 2's default of `training`
         self.tapes = 0  # that record
         self.called_layers: list[Any] | None = None  # by the function that is traced
 

@@ -557,6 +557,8 @@ class Layer(Operation):
             if training is None:
                 training = outer_training
             if training is None:
+                training = state.learning_phase
+            if training is None:
                 training = signature.defaults.get("training")
             context.training = training
             if signature.takes_training and training is not None:

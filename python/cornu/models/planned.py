@@ -20,6 +20,8 @@ def applies(args: tuple, kwargs: dict[str, Any]) -> bool:
     """Returns whether a call may run as a plan: on real inputs, and nothing watches it."""
     if len(args) != 1 or state.call_context is not None or state.tapes:
         return False
+    if state.learning_phase is not None and "training" not in kwargs:
+        return False
     if state.stateless is not None or not kwargs.keys() <= _ARGUMENTS or _cornu.tracing():
         return False
     return all(
