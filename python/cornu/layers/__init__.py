@@ -10,6 +10,8 @@ __getattr__, __dir__, __all__ = attach(
         ".input_layer": "Input InputLayer",
         ".core": "Dense EinsumDense Embedding Identity Lambda Masking ReversibleEmbedding Wrapper",
         ".activations": "Activation ELU LeakyReLU PReLU ReLU Softmax",
+        "cornu.legacy.layers": "CuDNNGRU CuDNNLSTM",
+        "cornu.legacy.modules": "experimental=layers_experimental",
         ".convolutional": """
             Conv1D Conv2D Conv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose
             DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D

@@ -1,5 +1,6 @@
 """Where the graph of a model starts."""
 
+import warnings
 from typing import Any
 
 from cornu.layers.layer import Layer
@@ -37,6 +38,9 @@ class InputLayer(Layer):
         **kwargs: Any,
     ) -> None:
         if "input_shape" in kwargs:
+            warnings.warn(
+                "Argument `input_shape` is deprecated. Use `shape` instead.", stacklevel=2
+            )
             shape = kwargs.pop("input_shape")
         if "batch_input_shape" in kwargs:
             batch_shape = kwargs.pop("batch_input_shape")

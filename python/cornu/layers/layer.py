@@ -14,6 +14,7 @@ from cornu import _cornu, dtype_policies, tree
 from cornu.layers import calling
 from cornu.layers.calling import CallContext, signature_of
 from cornu.layers.input_spec import assert_input_compatibility
+from cornu.legacy.layers import OldAttributes
 from cornu.naming import current_path, name_scope
 from cornu.ops.operation import Operation
 from cornu.ops.symbolic import KerasTensor, any_symbolic, infer
@@ -53,7 +54,7 @@ def _building(build: Callable) -> Callable:
     return wrapper
 
 
-class Layer(Operation):
+class Layer(OldAttributes, Operation):
     """A computation with weights: the base of all layers and models.
 
     A subclass makes its weights in `build`, once the shapes of inputs are known (or in
@@ -127,6 +128,13 @@ class Layer(Operation):
 
     def _keep_legacy(self, given: dict[str, Any]) -> None:
         """Keeps the shape and the weights that Keras 2 let a constructor take."""
+        if given.keys() & {"input_shape", "input_dim"}:
+            warnings.warn(
+                "Do not pass an `input_shape`/`input_dim` argument to a layer. When using "
+                "Sequential models, prefer using an `Input(shape)` object as the first layer in "
+                "the model instead.",
+                stacklevel=4,
+            )
         shape = given.get("input_shape")
         if shape is None and "input_dim" in given:
             shape = (given["input_dim"],)

@@ -63,8 +63,9 @@ class Optimizer:
         **kwargs: Any,
     ) -> None:
         self._variables: list[Variable] = []
-        # Keras 2 calls the learning rate `lr`.
-        learning_rate = kwargs.pop("lr", learning_rate)
+        if "lr" in kwargs:
+            learning_rate = kwargs.pop("lr")
+            warnings.warn("The `lr` argument is deprecated, use `learning_rate` instead.")
         if kwargs.pop("decay", None) is not None:
             warnings.warn("Argument `decay` is no longer supported and will be ignored.")
         if kwargs:

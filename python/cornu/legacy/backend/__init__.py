@@ -23,9 +23,9 @@ __getattr__, __dir__, __all__ = attach(
         "cornu.scopes": "clear_session",
         ".arrays": """
             all any arange argmax argmin batch_dot batch_flatten cast cast_to_floatx concatenate
-            count_params dot dtype expand_dims flatten gather int_shape is_sparse l2_normalize max mean min
-            ndim one_hot permute_dimensions pow prod repeat repeat_elements reshape reverse shape std
-            sum to_dense transpose var""",
+            count_params dot dtype expand_dims flatten gather int_shape is_sparse l2_normalize max
+            mean min ndim one_hot permute_dimensions pow prod repeat repeat_elements reshape
+            reverse shape std sum to_dense transpose var""",
         ".graphs": """
             eval foldl foldr function gradients in_test_phase in_train_phase learning_phase
             learning_phase_scope map_fn placeholder print_tensor rnn set_learning_phase switch""",
