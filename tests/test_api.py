@@ -19,6 +19,7 @@ ABSENT = {
 }
 ABSENT_METHODS = {
     "compute_loss_and_updates": _JAX,
+    "convert_weight": _HOOK,
     "inner_loop": _HOOK,
     "jax_state_sync": _JAX,
     "stateless_compute_loss": _JAX,
@@ -42,18 +43,18 @@ COMING = """
     callbacks.OrbaxCheckpoint callbacks.TensorBoard config.is_nnx_enabled config.set_backend
     dtype_policies.AWQDTypePolicy dtype_policies.GPTQDTypePolicy dtype_policies.Int4DTypePolicy
     dtype_policies.QuantizedFloat8DTypePolicy layers.AugMix layers.AutoContrast
-    layers.CategoryEncoding layers.CenterCrop layers.ContrastLimitedAdaptiveHistogramEqualization
-    layers.ConvLSTM1D layers.ConvLSTM2D layers.ConvLSTM3D layers.CutMix layers.Discretization
-    layers.Equalization layers.HashedCrossing layers.Hashing layers.IntegerLookup
-    layers.MaxNumBoundingBoxes layers.MelSpectrogram layers.MixUp layers.Normalization
-    layers.Pipeline layers.RandAugment layers.RandomBrightness layers.RandomColorDegeneration
+    layers.CenterCrop layers.ContrastLimitedAdaptiveHistogramEqualization
+    layers.CutMix
+    layers.Equalization
+    layers.MaxNumBoundingBoxes layers.MixUp
+    layers.RandAugment layers.RandomBrightness layers.RandomColorDegeneration
     layers.RandomColorJitter layers.RandomContrast layers.RandomCrop layers.RandomElasticTransform
     layers.RandomErasing layers.RandomFlip layers.RandomGaussianBlur layers.RandomGrayscale
     layers.RandomHue layers.RandomInvert layers.RandomPerspective layers.RandomPosterization
     layers.RandomRotation layers.RandomSaturation layers.RandomSharpness layers.RandomShear
-    layers.RandomTranslation layers.RandomZoom layers.Rescaling layers.Resizing
-    layers.STFTSpectrogram layers.Solarization layers.StringLookup layers.TFSMLayer
-    layers.TextVectorization layers.TorchModuleWrapper layers.deserialize layers.serialize
+    layers.RandomTranslation layers.RandomZoom layers.Resizing
+    layers.Solarization layers.TFSMLayer
+    layers.TorchModuleWrapper layers.deserialize layers.serialize
     optimizers.MultiOptimizer optimizers.OptimizerMap  saving.KerasFileEditor
     utils.Config utils.FeatureSpace utils.array_to_img utils.audio_dataset_from_directory
     utils.get_file utils.image_dataset_from_directory utils.img_to_array utils.load_img

@@ -437,6 +437,66 @@ _INTEGERS = {"integers": 4, "differentiable": False}
 PREPROCESSING = [
     _c("Normalization", (3, 4), mean=2.0, variance=3.0),
     _c("Normalization", (3, 4, 2), mean=[1.0, 2.0], variance=[3.0, 4.0], invert=True),
+    _c("MelSpectrogram", (2, 100), fft_length=16, sequence_stride=8, num_mel_bins=4, **_SINGLE),
+    _c(
+        "MelSpectrogram",
+        (2, 1, 60),
+        fft_length=16,
+        sequence_stride=10,
+        sequence_length=12,
+        window="hamming",
+        sampling_rate=8000,
+        num_mel_bins=3,
+        min_freq=100.0,
+        max_freq=3000.0,
+        top_db=10.0,
+        mag_exp=1.0,
+        min_power=1e-3,
+        ref_power=2.0,
+        **_SINGLE,
+    ),
+    _c(
+        "MelSpectrogram",
+        (2, 60),
+        fft_length=16,
+        sequence_stride=10,
+        num_mel_bins=3,
+        window=None,
+        power_to_db=False,
+        **_SINGLE,
+    ),
+    *(
+        _c("STFTSpectrogram", (2, 30, 2), mode=mode, frame_length=8, **_SINGLE)
+        for mode in ("log", "magnitude", "psd", "real", "imag", "angle", "stft")
+    ),
+    _c(
+        "STFTSpectrogram",
+        (2, 30, 2),
+        frame_length=7,
+        frame_step=3,
+        fft_length=16,
+        padding="same",
+        expand_dims=True,
+        **_SINGLE,
+    ),
+    *(
+        _c(
+            "STFTSpectrogram",
+            (2, 2, 30),
+            mode="stft",
+            frame_length=8,
+            expand_dims=expand,
+            **_FIRST,
+            **_SINGLE,
+        )
+        for expand in (False, True)
+    ),
+    _c(
+        "Pipeline",
+        (2, 3),
+        arguments=lambda keras: {"layers": [keras.layers.Rescaling(2.0), keras.layers.ReLU()]},
+        training=True,
+    ),
     _c("CategoryEncoding", (3, 4), num_tokens=5, **_INTEGERS),
     _c("CategoryEncoding", (3, 4), num_tokens=5, output_mode="one_hot", **_INTEGERS),
     _c("CategoryEncoding", (3, 1), num_tokens=5, output_mode="one_hot", **_INTEGERS),

@@ -53,6 +53,8 @@ __getattr__, __dir__, __all__ = attach(
         ".preprocessing.image.sizes": "CenterCrop Resizing",
         ".preprocessing.lookup": "IntegerLookup StringLookup",
         ".preprocessing.numerical": "Normalization Rescaling",
+        ".preprocessing.pipeline": "Pipeline",
+        ".preprocessing.spectrograms": "MelSpectrogram STFTSpectrogram",
         ".preprocessing.text": "TextVectorization",
         ".rnn.convolutional": "ConvLSTM1D ConvLSTM2D ConvLSTM3D",
         ".rnn.cells": "GRUCell LSTMCell SimpleRNNCell StackedRNNCells",

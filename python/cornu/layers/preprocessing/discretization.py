@@ -108,17 +108,18 @@ class Discretization(ConfiguredLayer):
                 "call `adapt(dataset)` before you can start using the `Discretization` layer."
             )
         bins = ops.digitize(inputs, self.bin_boundaries)
-        return encoded(bins, self.output_mode, len(self.bin_boundaries) + 1, self._output_dtype)
+        return encoded(bins, self.output_mode, len(self.bin_boundaries) + 1, self.output_dtype)
 
     @property
-    def _output_dtype(self) -> str:
+    def output_dtype(self) -> str:
+        """The dtype of the outputs."""
         return "int32" if self.output_mode == "int" else self.compute_dtype
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return encoded_shape(input_shape, self.output_mode, len(self.bin_boundaries) + 1)
 
     def compute_output_spec(self, inputs: Any) -> KerasTensor:
-        return KerasTensor(self.compute_output_shape(inputs.shape), dtype=self._output_dtype)
+        return KerasTensor(self.compute_output_shape(inputs.shape), dtype=self.output_dtype)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -127,7 +128,7 @@ class Discretization(ConfiguredLayer):
         return config | {"bin_boundaries": boundaries, "dtype": self.dtype_policy.name}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Discretization":
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Discretization":
         """Returns the layer that `get_config` told, adapted as it was."""
         config = dict(config)
         if config.get("num_bins") is None:

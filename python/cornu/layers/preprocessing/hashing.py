@@ -200,11 +200,6 @@ class HashedCrossing(_Binned):
     def compute_output_shape(self, input_shape: Sequence[Any]) -> tuple[int | None, ...]:
         return encoded_shape(input_shape[0], self.output_mode, self.num_bins)
 
-    def compute_output_spec(self, inputs: Any) -> KerasTensor:
-        self._check_count(inputs)
-        shape = self.compute_output_shape([x.shape for x in inputs])
-        return KerasTensor(shape, dtype=self.compute_dtype)
-
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.pop("trainable")

@@ -36,6 +36,16 @@ class Rescaling(ConfiguredLayer):
         config = super().get_config()
         return config | {k: serialize_keras_object(config[k]) for k in ("scale", "offset")}
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Rescaling":
+        """Returns the layer that `get_config` told."""
+        from cornu.saving import deserialize_keras_object
+
+        known = {
+            k: deserialize_keras_object(config[k], custom_objects) for k in ("scale", "offset")
+        }
+        return cls(**config | known)
+
 
 class Normalization(ConfiguredLayer):
     """Shifts and scales features to mean 0 and variance 1.
@@ -127,6 +137,9 @@ class Normalization(ConfiguredLayer):
             mean, count = mean + gap * added / total, total
         self.adapt_mean.assign(np.asarray(mean, "float32"))
         self.adapt_variance.assign(np.asarray(variance, "float32"))
+
+    def finalize_state(self) -> None:
+        """Does nothing: a call takes the statistics as they are."""
 
     def call(self, inputs: Any) -> Any:
         inputs = ops.cast(inputs, self.compute_dtype)
