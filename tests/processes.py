@@ -8,21 +8,26 @@ from pathlib import Path
 _SOURCES = str(Path(__file__).parents[1] / "python")
 
 
-def start_python(code, **environment):
-    """Starts a program that finds this package first; its output is piped."""
+def environment(**variables):
+    """Returns the environment of a program that finds this package first."""
     path = os.pathsep.join(filter(None, (_SOURCES, os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": path, **variables}
+
+
+def start_python(code, **variables):
+    """Starts a program with these environment variables; its output is piped."""
     return subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": path, **environment},
+        env=environment(**variables),
     )
 
 
-def run_python(code, **environment):
+def run_python(code, **variables):
     """Runs a program to its end and returns what it prints; it must succeed."""
-    process = start_python(code, **environment)
+    process = start_python(code, **variables)
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, f"status {process.returncode}\n{output}\n{errors}"
     return output

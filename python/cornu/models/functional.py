@@ -155,6 +155,12 @@ class Functional(Function, Model):
         )
         if set(names) <= inputs.keys():
             return [inputs[name] for name in names]
+        if not isinstance(struct, dict):
+            raise ValueError(
+                f"The structure of the inputs of '{self.name}' doesn't match the expected "
+                f"structure. Expected: {tree.map_structure(lambda x: x.name, struct)}\n"
+                f"Received: a dict with the keys {list(inputs)}"
+            )
         return tree.flatten(inputs)
 
     def _standardized(self, inputs: Any) -> list[Any]:

@@ -240,6 +240,8 @@ def fit(
                 model.steps_per_execution,
                 lambda: model.stop_training,
             )
+            if last is None and epoch == model._initial_epoch:
+                raise ValueError("The data to train on has no batches.")
             if last is None:
                 warnings.warn("Your input ran out of data; interrupting training.", stacklevel=3)
                 break
@@ -340,7 +342,7 @@ def predict(
     """See `Trainer.predict`."""
     step = model._step("predict")
     quiet = verbose == 0 and not callbacks and steps is None
-    if quiet and isinstance(x, np.ndarray) and 0 < len(x) <= (batch_size or 32):
+    if quiet and isinstance(x, np.ndarray) and x.ndim and 0 < len(x) <= (batch_size or 32):
         return tree.map_structure(as_array, step(one_batch((x,))))
     source = make_source(x, batch_size=batch_size)
     batches = _Epochs(source, steps)
