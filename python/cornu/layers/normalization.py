@@ -327,9 +327,9 @@ class RMSNormalization(ConfiguredLayer):
         shape = tuple(input_shape[axis] for axis in self.axis)
         self.scale = self.add_weight(name="scale", shape=shape, initializer="ones", autocast=False)
 
-    def call(self, x: Any) -> Any:
+    def call(self, inputs: Any) -> Any:
         outputs = ops.rms_normalization(
-            x, scale=self.scale, axis=list(self.axis), epsilon=self.epsilon
+            inputs, scale=self.scale, axis=list(self.axis), epsilon=self.epsilon
         )
         return ops.cast(outputs, self.compute_dtype)
 
@@ -489,11 +489,10 @@ class SpectralNormalization(Wrapper):
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         if training:
-            self.normalized_weights()
+            self._normalize_kernel()
         return ops.cast(self.layer(inputs), inputs.dtype)
 
-    def normalized_weights(self) -> None:
-        """Divides the kernel by its largest singular value, estimated anew."""
+    def _normalize_kernel(self) -> None:
         weights = ops.reshape(self.kernel, (-1, self.kernel.shape[-1]))
         u = self.vector_u
         for _ in range(self.power_iterations):

@@ -4,8 +4,6 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from cornu import tree
 from cornu.layers.calling import describe
 from cornu.layers.input_layer import Input, InputLayer
@@ -16,7 +14,7 @@ from cornu.models.model import Model, takes_functional_arguments
 from cornu.ops.function import Function, map_graph
 from cornu.ops.operation import Node, Operation
 from cornu.ops.symbolic import KerasTensor
-from cornu.tensor import Tensor, convert_to_tensor, holds_strings
+from cornu.tensor import Tensor, convert_to_tensor
 from cornu.training.trainer import Trainer
 
 
@@ -155,12 +153,6 @@ class Functional(Function, Model):
         )
         if set(names) <= inputs.keys():
             return [inputs[name] for name in names]
-        if not isinstance(struct, dict):
-            raise ValueError(
-                f"The structure of the inputs of '{self.name}' doesn't match the expected "
-                f"structure. Expected: {tree.map_structure(lambda x: x.name, struct)}\n"
-                f"Received: a dict with the keys {list(inputs)}"
-            )
         return tree.flatten(inputs)
 
     def _standardized(self, inputs: Any) -> list[Any]:
@@ -245,18 +237,15 @@ def _fitted(x: Any, own: KerasTensor, index: int) -> Any:
     from cornu import ops
 
     mask = getattr(x, "_keras_mask", None)
-    shapes = ops  # what changes a shape
-    if holds_strings(x) or (own.dtype == "string" and not isinstance(x, KerasTensor)):
-        x, shapes = np.asarray(x), np
-    elif not isinstance(x, Tensor | KerasTensor):
+    if not isinstance(x, Tensor | KerasTensor):
         x = convert_to_tensor(x, dtype=own.dtype)
     elif x.dtype != own.dtype:
         x = ops.cast(x, own.dtype)
     rank, expected = len(x.shape), len(own.shape)
     if rank == expected + 1 and x.shape[-1] == 1:
-        x = shapes.squeeze(x, axis=-1)
+        x = ops.squeeze(x, axis=-1)
     elif rank == expected - 1 and own.shape[-1] == 1:
-        x = shapes.expand_dims(x, axis=-1)
+        x = ops.expand_dims(x, axis=-1)
     elif rank != expected:
         raise ValueError(
             f"Invalid input shape for input {x} with name '{own.name}' and path '{index}'. "
@@ -372,9 +361,9 @@ class _Rebuilder:
     def __init__(self, custom_objects: Any) -> None:
         self.custom_objects = custom_objects
         self.operations: dict[str, Operation] = {}
-        # The nodes of an operation before the repeated calls don't count: a shared model
-        # brings the calls that it was made of.
-        self.first_node: dict[str, int] = {}
+        # The repeated calls: a shared model brings others, which it was made of or which
+        # another model makes.
+        self.nodes: dict[str, list[Node]] = {}
 
     def tensor(self, history: list) -> KerasTensor:
         """Returns the tensor at a stored place.
@@ -383,9 +372,7 @@ class _Rebuilder:
             LookupError: if the call that gives it was not repeated yet.
         """
         name, node_index, tensor_index = history[:3]
-        operation = self.operations[name]
-        node = operation._inbound_nodes[self.first_node[name] + node_index]
-        return node.outputs[tensor_index]
+        return self.nodes[name][node_index].outputs[tensor_index]
 
     def add_operation(self, stored: dict[str, Any]) -> None:
         from cornu import saving
@@ -402,7 +389,7 @@ class _Rebuilder:
         operation.name = name
         self.operations[name] = operation
         is_input = isinstance(operation, InputLayer)
-        self.first_node[name] = 0 if is_input else len(operation._inbound_nodes)
+        self.nodes[name] = list(operation._inbound_nodes) if is_input else []
 
     def repeat(self, name: str, node: dict[str, Any]) -> None:
         args, kwargs = self._filled(node["args"]), self._filled(node["kwargs"])
@@ -410,6 +397,7 @@ class _Rebuilder:
         if type(operation).__name__ == "GetItem":  # JSON made the tuple of an index a list
             args = tuple(tuple(key) if isinstance(key, list) else key for key in args)
         operation(*args, **kwargs)
+        self.nodes[name].append(operation._inbound_nodes[-1])
 
     def _filled(self, stored: Any) -> Any:
         from cornu import saving

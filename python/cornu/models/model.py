@@ -8,7 +8,6 @@ from typing import Any
 
 from cornu import tree
 from cornu.layers.layer import Layer, mark_default
-from cornu.legacy.training import OldTraining
 from cornu.ops.symbolic import KerasTensor, infer
 from cornu.training.trainer import Trainer
 
@@ -22,7 +21,7 @@ def is_functional_call(args: tuple, kwargs: dict[str, Any]) -> bool:
     )
 
 
-class Model(OldTraining, Trainer, Layer):
+class Model(Trainer, Layer):
     """A layer that can be trained, evaluated, saved.
 
     `Model(inputs, outputs)` is the computation between symbolic tensors. A subclass makes its
