@@ -106,7 +106,10 @@ def main() -> int:
     _, accuracy = model.evaluate(x_test, y_test, verbose=0)
     predicted = model.predict(x_test, verbose=0)
     print(f"Accuracy on held-out images: {accuracy:.4f}")
-    print(f"Curve and predictions: {draw(history, x_test, predicted)}")
+    try:
+        print(f"Curve and predictions: {draw(history, x_test, predicted)}")
+    except ModuleNotFoundError as missing:
+        print(f"No picture is drawn: {missing}.")
 
     model.save(OUTPUT / "digits.keras")
     subprocess.run([sys.executable, __file__, "--predict"], check=True)

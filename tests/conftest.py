@@ -18,3 +18,12 @@ def fresh_names():
     from cornu.scopes import clear_session
 
     clear_session(free_memory=False)
+
+
+@pytest.fixture
+def without_numpy(monkeypatch):
+    """Gives the function that makes numpy's computing functions raise until the test ends."""
+    from numpy_refused import refuse
+
+    yield lambda: refuse(monkeypatch)
+    monkeypatch.undo()

@@ -1,10 +1,12 @@
-"""What `keras.backend` names: settings, dtypes, names."""
+"""What `keras.backend` names: settings, dtypes, names, and the functions of Keras 2."""
 
 from cornu.lazy import attach
+from cornu.legacy import backend as keras_2
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "cornu.legacy.backend": " ".join(keras_2.__all__),
         "cornu._cornu": "result_type",
         "cornu.config": """
             backend epsilon floatx image_data_format set_epsilon set_floatx

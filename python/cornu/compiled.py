@@ -136,6 +136,9 @@ class CompiledFunction:
         self._runs_eagerly = False
         functools.update_wrapper(self, function)
 
+    def __reduce__(self) -> tuple:
+        return CompiledFunction, (self.function,)
+
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
@@ -148,14 +151,28 @@ class CompiledFunction:
             structure = (structure, _structure(kwargs, operands))
         exact = (structure, tuple([(_dtype(x), x.shape) for x in operands]), config.settings())
         entry = self._exact.get(exact)
-        if entry is None or not entry.is_current():
-            try:
+        try:
+            if entry is None or not entry.is_current():
                 entry = self._entry(exact, args, kwargs)
-            except _cornu.TraceError as error:
-                self._give_up(error)
-                return self(*args, **kwargs)
-            _put(self._exact, exact, entry)
-        return _filled(entry.outputs, entry.plan(*operands))
+                _put(self._exact, exact, entry)
+            return _filled(entry.outputs, entry.plan(*operands))
+        except _cornu.TraceError as error:
+            self._give_up(error)
+        except ValueError as error:
+            raise self._with_known_sizes(error, args, kwargs, exact[1]) from None
+        return self(*args, **kwargs)
+
+    def _with_known_sizes(
+        self, error: ValueError, args: tuple, kwargs: dict[str, Any], arrays: tuple
+    ) -> ValueError:
+        """Returns an error as it is when no size is left unknown, so that it tells the sizes."""
+        try:
+            self._trace(args, kwargs, [(tuple(shape), dtype) for dtype, shape in arrays])
+        except ValueError as told:
+            return told
+        except (_cornu.TraceError, _cornu.SpecializeError):
+            pass
+        return error
 
     def _entry(self, exact: tuple, args: tuple, kwargs: dict[str, Any]) -> _Entry:
         """Returns the plan for arguments, traced unless there is one that leaves sizes unknown."""

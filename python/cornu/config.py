@@ -173,9 +173,9 @@ def max_epochs() -> int | None:
     return _flags["max_epochs"]
 
 
-def set_max_epochs(value: int | None) -> None:
+def set_max_epochs(max_epochs: int | None) -> None:
     """Bounds the epochs of any `fit`."""
-    _flags["max_epochs"] = value
+    _flags["max_epochs"] = max_epochs
 
 
 def max_steps_per_epoch() -> int | None:
@@ -183,9 +183,9 @@ def max_steps_per_epoch() -> int | None:
     return _flags["max_steps_per_epoch"]
 
 
-def set_max_steps_per_epoch(value: int | None) -> None:
+def set_max_steps_per_epoch(max_steps_per_epoch: int | None) -> None:
     """Bounds the steps per epoch of any loop."""
-    _flags["max_steps_per_epoch"] = value
+    _flags["max_steps_per_epoch"] = max_steps_per_epoch
 
 
 def home() -> Path:

@@ -4,7 +4,13 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from cornu import _cornu, config
-from cornu.tensor import Tensor, convert_to_tensor, is_float_dtype, standardize_dtype
+from cornu.tensor import (
+    Tensor,
+    convert_to_tensor,
+    holds_strings,
+    is_float_dtype,
+    standardize_dtype,
+)
 
 _MIXED = {"mixed_float16": ("float16", "float32"), "mixed_bfloat16": ("bfloat16", "float32")}
 _cast = _cornu.primitive("cast")
@@ -76,6 +82,8 @@ class DTypePolicy:
         from cornu.ops.symbolic import KerasTensor
 
         if isinstance(x, KerasTensor):  # it is cast where the layer computes
+            return x
+        if holds_strings(x):
             return x
         if hasattr(x, "__array__") or hasattr(x, "__tensor__"):
             return self.convert_input(convert_to_tensor(x), autocast, dtype)

@@ -75,6 +75,7 @@ class name_scope:
         caller: Any = None,
         deduplicate: bool = True,
         override_parent: str | None = None,
+        **kwargs: Any,
     ) -> None:
         self.name = checked_name(name)
         self.caller = caller

@@ -13,6 +13,7 @@ class _ThreadState(threading.local):
         self.symbolic = False
         self.autocast_dtype: str | None = None
         self.call_context: Any = None
+        self.learning_phase: bool | None = None  # Keras 2's default of `training`
         self.tapes = 0  # that record
         self.called_layers: list[Any] | None = None  # by the function that is traced
 
@@ -49,7 +50,7 @@ def autocast_scope(dtype: str | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def device(name: str) -> Iterator[None]:
+def device(device_name: str) -> Iterator[None]:
     """Accepted for compatibility: there is one device, the processor."""
     yield
 

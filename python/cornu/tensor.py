@@ -120,6 +120,14 @@ def convert_to_tensor(value: Any, dtype: Any = None) -> Tensor:
     return _cornu.tensor(value, dtype)
 
 
+def holds_strings(value: Any) -> bool:
+    """Returns whether `value` is an array of strings: no tensor is made of it, layers take it."""
+    kind = getattr(getattr(value, "dtype", None), "kind", None)
+    if kind == "O":
+        return value.size > 0 and isinstance(value.flat[0], str | bytes)
+    return kind in ("U", "S", "T")
+
+
 def is_tensor(value: Any) -> bool:
     """Returns whether `value` is a tensor with values, or one of a running trace."""
     return isinstance(value, Tensor)

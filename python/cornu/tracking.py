@@ -4,8 +4,9 @@ A value says what it is by the attribute `_tracked_as` of its class. Lists, dict
 become attributes are replaced by ones that report what is put into them.
 """
 
+import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 
@@ -51,6 +52,15 @@ class Tracker:
     def unlock(self) -> None:
         """Accepts variables and layers again."""
         self.locked_by = None
+
+    @contextlib.contextmanager
+    def unlocked(self) -> Iterator[None]:
+        """Inside, variables and layers are accepted."""
+        reason, self.locked_by = self.locked_by, None
+        try:
+            yield
+        finally:
+            self.locked_by = reason
 
     def track(self, value: Any) -> Any:
         """Files `value` and what it contains; returns what should be the attribute."""

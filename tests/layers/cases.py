@@ -92,6 +92,9 @@ class Case:
 _ROUNDED = {
     "BatchNormalization",
     "Bidirectional",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
     "GRU",
     "GlobalAveragePooling1D",
     "GroupNormalization",
@@ -434,6 +437,66 @@ _INTEGERS = {"integers": 4, "differentiable": False}
 PREPROCESSING = [
     _c("Normalization", (3, 4), mean=2.0, variance=3.0),
     _c("Normalization", (3, 4, 2), mean=[1.0, 2.0], variance=[3.0, 4.0], invert=True),
+    _c("MelSpectrogram", (2, 100), fft_length=16, sequence_stride=8, num_mel_bins=4, **_SINGLE),
+    _c(
+        "MelSpectrogram",
+        (2, 1, 60),
+        fft_length=16,
+        sequence_stride=10,
+        sequence_length=12,
+        window="hamming",
+        sampling_rate=8000,
+        num_mel_bins=3,
+        min_freq=100.0,
+        max_freq=3000.0,
+        top_db=10.0,
+        mag_exp=1.0,
+        min_power=1e-3,
+        ref_power=2.0,
+        **_SINGLE,
+    ),
+    _c(
+        "MelSpectrogram",
+        (2, 60),
+        fft_length=16,
+        sequence_stride=10,
+        num_mel_bins=3,
+        window=None,
+        power_to_db=False,
+        **_SINGLE,
+    ),
+    *(
+        _c("STFTSpectrogram", (2, 30, 2), mode=mode, frame_length=8, **_SINGLE)
+        for mode in ("log", "magnitude", "psd", "real", "imag", "angle", "stft")
+    ),
+    _c(
+        "STFTSpectrogram",
+        (2, 30, 2),
+        frame_length=7,
+        frame_step=3,
+        fft_length=16,
+        padding="same",
+        expand_dims=True,
+        **_SINGLE,
+    ),
+    *(
+        _c(
+            "STFTSpectrogram",
+            (2, 2, 30),
+            mode="stft",
+            frame_length=8,
+            expand_dims=expand,
+            **_FIRST,
+            **_SINGLE,
+        )
+        for expand in (False, True)
+    ),
+    _c(
+        "Pipeline",
+        (2, 3),
+        arguments=lambda keras: {"layers": [keras.layers.Rescaling(2.0), keras.layers.ReLU()]},
+        training=True,
+    ),
     _c("CategoryEncoding", (3, 4), num_tokens=5, **_INTEGERS),
     _c("CategoryEncoding", (3, 4), num_tokens=5, output_mode="one_hot", **_INTEGERS),
     _c("CategoryEncoding", (3, 1), num_tokens=5, output_mode="one_hot", **_INTEGERS),
@@ -505,6 +568,40 @@ RECURRENT = [
         return_state=True,
         mask=(2, 5),
     ),
+    _c("ConvLSTM1D", (2, 3, 5, 2), filters=2, kernel_size=3, return_sequences=True),
+    _c(
+        "ConvLSTM1D",
+        (2, 3, 6, 2),
+        filters=2,
+        kernel_size=2,
+        strides=2,
+        padding="same",
+        return_state=True,
+    ),
+    _c("ConvLSTM2D", (2, 3, 4, 5, 2), filters=2, kernel_size=(2, 3), go_backwards=True),
+    _c(
+        "ConvLSTM2D",
+        (2, 3, 4, 5, 2),
+        filters=2,
+        kernel_size=2,
+        dilation_rate=2,
+        padding="same",
+        recurrent_activation="hard_sigmoid",
+        unit_forget_bias=False,
+        kernel_regularizer="l2",
+    ),
+    _c(
+        "ConvLSTM2D",
+        (2, 2, 2, 4, 5),
+        filters=2,
+        kernel_size=2,
+        use_bias=False,
+        dropout=0.3,
+        recurrent_dropout=0.3,
+        training=True,
+        random=True,
+    ),
+    _c("ConvLSTM3D", (1, 2, 3, 3, 3, 1), filters=2, kernel_size=2),
     *(
         _c("RNN", (2, 5, 4), arguments=_inside("cell", cell), parts=(cell,), **_SINGLE)
         for cell in ("SimpleRNNCell", "LSTMCell", "GRUCell")
@@ -644,4 +741,12 @@ CASES = [
 ]
 
 # Public names that are no layer to be called by itself.
-NOT_IN_TABLE = {"Layer", "Input", "InputLayer", "InputSpec", "Wrapper"}
+NOT_IN_TABLE = {"Layer", "Input", "InputLayer", "InputSpec", "Wrapper"} | {
+    # Their inputs are strings, or they adapt: tests/layers/preprocessing has tables of them.
+    "Discretization",
+    "HashedCrossing",
+    "Hashing",
+    "IntegerLookup",
+    "StringLookup",
+    "TextVectorization",
+}

@@ -389,3 +389,18 @@ def test_unpacking():
     assert unpack_x_y_sample_weight((1, 2)) == (1, 2, None)
     with pytest.raises(ValueError, match="Data is expected to be in format"):
         unpack_x_y_sample_weight((1, 2, 3, 4))
+
+
+def test_endless_dataset():
+    class Endless(cornu.utils.PyDataset):
+        num_batches = None
+
+        def __getitem__(self, index):
+            x = np.full((2, 1), index, "float32")
+            return x, 2 * x
+
+    model = cornu.Sequential([cornu.Input((1,)), cornu.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    for workers in (1, 2):
+        history = model.fit(Endless(workers=workers), steps_per_epoch=3, epochs=2, verbose=0)
+        assert len(history.history["loss"]) == 2

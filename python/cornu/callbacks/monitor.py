@@ -140,7 +140,7 @@ class EarlyStopping(MonitorCallback):
         if self.monitor_op is None:
             # Only now are the model's metrics built.
             self._set_monitor_op()
-        current = self._monitored(logs)
+        current = self.get_monitor_value(logs)
         if current is None or epoch < self.start_from_epoch:
             return
         if self.restore_best_weights and self.best_weights is None:
@@ -172,7 +172,8 @@ class EarlyStopping(MonitorCallback):
                 )
             self.model.set_weights(self.best_weights)
 
-    def _monitored(self, logs: Any) -> Any:
+    def get_monitor_value(self, logs: Any) -> Any:
+        """Returns the monitored value among the logs; None, with a warning, if it isn't there."""
         value = (logs or {}).get(self.monitor)
         if value is None:
             warnings.warn(

@@ -1,5 +1,7 @@
 """Constraints by name."""
 
+from typing import Any
+
 from cornu.constraints.constraints import MaxNorm, MinMaxNorm, NonNeg, UnitNorm
 from cornu.identifiers import Identifiers
 
@@ -17,5 +19,9 @@ _IDENTIFIERS = Identifiers(
     },
 )
 get = _IDENTIFIERS.get
-serialize = _IDENTIFIERS.serialize
 deserialize = _IDENTIFIERS.deserialize
+
+
+def serialize(constraint: Any) -> Any:
+    """Returns the config of a constraint, as `deserialize` takes it."""
+    return _IDENTIFIERS.serialize(constraint)

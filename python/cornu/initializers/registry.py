@@ -1,5 +1,7 @@
 """Initializers by name."""
 
+from typing import Any
+
 from cornu.identifiers import Identifiers
 from cornu.initializers import constants, draws
 from cornu.initializers.initializer import Initializer
@@ -31,5 +33,9 @@ _NAMES = {
 
 _IDENTIFIERS = Identifiers("initializer", _NAMES)
 get = _IDENTIFIERS.get
-serialize = _IDENTIFIERS.serialize
 deserialize = _IDENTIFIERS.deserialize
+
+
+def serialize(initializer: Any) -> Any:
+    """Returns the config of an initializer, as `deserialize` takes it."""
+    return _IDENTIFIERS.serialize(initializer)

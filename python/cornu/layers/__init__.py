@@ -10,6 +10,8 @@ __getattr__, __dir__, __all__ = attach(
         ".input_layer": "Input InputLayer",
         ".core": "Dense EinsumDense Embedding Identity Lambda Masking ReversibleEmbedding Wrapper",
         ".activations": "Activation ELU LeakyReLU PReLU ReLU Softmax",
+        "cornu.legacy.layers": "CuDNNGRU CuDNNLSTM",
+        "cornu.legacy.modules": "experimental=layers_experimental",
         ".convolutional": """
             Conv1D Conv2D Conv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose
             DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D
@@ -45,9 +47,16 @@ __getattr__, __dir__, __all__ = attach(
             AdditiveAttention Attention GroupedQueryAttention MultiHeadAttention
             GroupQueryAttention=GroupedQueryAttention""",
         ".preprocessing.categorical": "CategoryEncoding",
+        ".preprocessing.discretization": "Discretization",
+        ".preprocessing.hashing": "HashedCrossing Hashing",
         ".preprocessing.image.flips": "RandomFlip",
         ".preprocessing.image.sizes": "CenterCrop Resizing",
+        ".preprocessing.lookup": "IntegerLookup StringLookup",
         ".preprocessing.numerical": "Normalization Rescaling",
+        ".preprocessing.pipeline": "Pipeline",
+        ".preprocessing.spectrograms": "MelSpectrogram STFTSpectrogram",
+        ".preprocessing.text": "TextVectorization",
+        ".rnn.convolutional": "ConvLSTM1D ConvLSTM2D ConvLSTM3D",
         ".rnn.cells": "GRUCell LSTMCell SimpleRNNCell StackedRNNCells",
         ".rnn.recurrent": "GRU LSTM RNN SimpleRNN",
         ".rnn.wrappers": "Bidirectional TimeDistributed",

@@ -9,7 +9,7 @@ import numpy as np
 
 from cornu import _cornu, tree
 from cornu.ops.symbolic import KerasTensor
-from cornu.tensor import Tensor, standardize_shape
+from cornu.tensor import Tensor, holds_strings, standardize_shape
 
 # What a trace raises to its caller: it is tried again, and is no error of the layer.
 _TRACING = (_cornu.TraceError, _cornu.SpecializeError)
@@ -77,15 +77,20 @@ def is_tensor(value: Any) -> bool:
     return isinstance(value, Tensor | KerasTensor)
 
 
+def has_shape(value: Any) -> bool:
+    """Returns whether `value` is a tensor, or an array of strings, which takes its place."""
+    return is_tensor(value) or holds_strings(value)
+
+
 def tensor_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
     """Returns the arguments that are tensors or structures of tensors."""
     found = {}
     for name, value in arguments.items():
-        if is_tensor(value):
+        if has_shape(value):
             found[name] = value
         elif tree.is_nested(value):
             leaves = [leaf for leaf in tree.flatten(value) if leaf is not None]
-            if leaves and all(map(is_tensor, leaves)):
+            if leaves and all(map(has_shape, leaves)):
                 found[name] = value
     return found
 

@@ -22,7 +22,7 @@ def _positive(name: str, value: Any) -> None:
         )
 
 
-def _strides_or_dilation(strides: tuple[int, ...], dilation_rate: tuple[int, ...]) -> None:
+def check_strides_or_dilation(strides: tuple[int, ...], dilation_rate: tuple[int, ...]) -> None:
     if max(strides) > 1 and max(dilation_rate) > 1:
         raise ValueError(
             "`strides > 1` not supported in conjunction with `dilation_rate > 1`. "
@@ -145,7 +145,7 @@ class _Conv(_Convolution, LowRankLayer):
             )
         if not isinstance(filters, int):
             raise ValueError(f"`filters` must be an integer. Received: filters={filters}")
-        _strides_or_dilation(self.strides, self.dilation_rate)
+        check_strides_or_dilation(self.strides, self.dilation_rate)
         self._keep_lora(lora_rank, lora_alpha)
 
     @property
@@ -185,23 +185,24 @@ class _Conv(_Convolution, LowRankLayer):
                 )
 
     def call(self, inputs: Any) -> Any:
-        padding = self.padding
-        if padding == "causal":
+        if self.padding == "causal":
             before = (self.dilation_rate[0] * (self.kernel_size[0] - 1), 0)
             first = self.data_format == "channels_first"
             inputs = ops.pad(
                 inputs, ((0, 0), (0, 0), before) if first else ((0, 0), before, (0, 0))
             )
-            padding = "valid"
-        outputs = ops.conv(
+        return self._finish(self.convolution_op(inputs, self.kernel))
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        """Returns the convolution of the inputs with a kernel; a subclass may define its own."""
+        return ops.conv(
             inputs,
-            self.kernel,
+            kernel,
             strides=self.strides,
-            padding=padding,
+            padding="valid" if self.padding == "causal" else self.padding,
             data_format=self.data_format,
             dilation_rate=self.dilation_rate,
         )
-        return self._finish(outputs)
 
 
 class Conv1D(_Conv):
@@ -283,7 +284,7 @@ class _ConvTranspose(_Convolution):
             bias_constraint=bias_constraint,
         )
         _positive("filters", filters)
-        _strides_or_dilation(self.strides, self.dilation_rate)
+        check_strides_or_dilation(self.strides, self.dilation_rate)
         for axis, (extra, stride) in enumerate(
             zip(output_padding or (), self.strides, strict=False)
         ):

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -287,7 +288,8 @@ class Embedding(LowRankLayer):
                     f"`{name}` must be a positive integer. Received: {name}={value} "
                     f"(of type {type(value).__name__})."
                 )
-        kwargs.pop("input_length", None)
+        if kwargs.pop("input_length", None) is not None:
+            warnings.warn("Argument `input_length` is deprecated. Just remove it.", stacklevel=2)
         super().__init__(**kwargs)
         self._keep(
             input_dim=input_dim,

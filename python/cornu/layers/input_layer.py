@@ -1,5 +1,6 @@
 """Where the graph of a model starts."""
 
+import warnings
 from typing import Any
 
 from cornu.layers.layer import Layer
@@ -37,6 +38,9 @@ class InputLayer(Layer):
         **kwargs: Any,
     ) -> None:
         if "input_shape" in kwargs:
+            warnings.warn(
+                "Argument `input_shape` is deprecated. Use `shape` instead.", stacklevel=2
+            )
             shape = kwargs.pop("input_shape")
         if "batch_input_shape" in kwargs:
             batch_shape = kwargs.pop("batch_input_shape")
@@ -74,6 +78,14 @@ class InputLayer(Layer):
 
     def call(self) -> None:
         """Computes nothing: the input is given."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_output": self.output}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        output = state.pop("_output")
+        super().__setstate__(state)
+        Node(self, (), {}, output)
 
     @property
     def dtype(self) -> str:

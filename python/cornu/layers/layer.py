@@ -1,6 +1,7 @@
 """The base of layers and models."""
 
 import contextlib
+import copy
 import functools
 import inspect
 import warnings
@@ -13,6 +14,7 @@ from cornu import _cornu, dtype_policies, tree
 from cornu.layers import calling
 from cornu.layers.calling import CallContext, signature_of
 from cornu.layers.input_spec import assert_input_compatibility
+from cornu.legacy.layers import OldAttributes
 from cornu.naming import current_path, name_scope
 from cornu.ops.operation import Operation
 from cornu.ops.symbolic import KerasTensor, any_symbolic, infer
@@ -52,7 +54,7 @@ def _building(build: Callable) -> Callable:
     return wrapper
 
 
-class Layer(Operation):
+class Layer(OldAttributes, Operation):
     """A computation with weights: the base of all layers and models.
 
     A subclass makes its weights in `build`, once the shapes of inputs are known (or in
@@ -126,6 +128,13 @@ class Layer(Operation):
 
     def _keep_legacy(self, given: dict[str, Any]) -> None:
         """Keeps the shape and the weights that Keras 2 let a constructor take."""
+        if given.keys() & {"input_shape", "input_dim"}:
+            warnings.warn(
+                "Do not pass an `input_shape`/`input_dim` argument to a layer. When using "
+                "Sequential models, prefer using an `Input(shape)` object as the first layer in "
+                "the model instead.",
+                stacklevel=4,
+            )
         shape = given.get("input_shape")
         if shape is None and "input_dim" in given:
             shape = (given["input_dim"],)
@@ -556,6 +565,8 @@ class Layer(Operation):
             if training is None:
                 training = outer_training
             if training is None:
+                training = state.learning_phase
+            if training is None:
                 training = signature.defaults.get("training")
             context.training = training
             if signature.takes_training and training is not None:
@@ -923,6 +934,17 @@ class Layer(Operation):
         for index, variable in enumerate(own):
             variable.assign(store[str(index)])
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        containers = {k: v for k, v in state.items() if isinstance(v, list | dict | set)}
+        super().__setstate__({k: v for k, v in state.items() if k not in containers})
+        with self._tracker.unlocked():
+            for name, value in containers.items():
+                setattr(self, name, value)
+
+    def __copy__(self) -> "Layer":
+        # Two layers with one tracker would each file what the other is given.
+        return copy.deepcopy(self)
+
     def _check_super_called(self) -> None:
         if "_convert_input_args" not in self.__dict__:
             raise RuntimeError(
@@ -980,7 +1002,7 @@ def _check_positional(args: tuple) -> None:
         if type(value) is Tensor:
             continue
         for leaf in tree.flatten(value):
-            if leaf is not None and not calling.is_tensor(leaf):
+            if leaf is not None and not calling.has_shape(leaf):
                 raise ValueError(
                     "Only input tensors may be passed as positional arguments. The following "
                     f"argument value should be passed as a keyword argument: {leaf} (of type "

@@ -266,13 +266,18 @@ class Dot(ConfiguredLayer):
             first, second = (
                 ops.normalize(x, axis=axis) for x, axis in zip((first, second), axes, strict=True)
             )
-        return _batch_dot(first, second, axes)
+        return batch_dot(first, second, axes)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
         return None
 
 
-def _batch_dot(first: Any, second: Any, axes: tuple[int, int]) -> Any:
+def batch_dot(first: Any, second: Any, axes: tuple[int, int]) -> Any:
+    """Returns the product of two tensors over an axis of each, sample by sample.
+
+    Raises:
+        ValueError: if an axis is that of the samples, or their numbers differ.
+    """
     if 0 in axes:
         raise ValueError(
             "Cannot perform batch_dot over axis 0. If your inputs are not batched, add a dummy "

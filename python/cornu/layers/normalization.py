@@ -327,9 +327,9 @@ class RMSNormalization(ConfiguredLayer):
         shape = tuple(input_shape[axis] for axis in self.axis)
         self.scale = self.add_weight(name="scale", shape=shape, initializer="ones", autocast=False)
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, x: Any) -> Any:
         outputs = ops.rms_normalization(
-            inputs, scale=self.scale, axis=list(self.axis), epsilon=self.epsilon
+            x, scale=self.scale, axis=list(self.axis), epsilon=self.epsilon
         )
         return ops.cast(outputs, self.compute_dtype)
 
@@ -489,10 +489,11 @@ class SpectralNormalization(Wrapper):
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         if training:
-            self._normalize_kernel()
+            self.normalized_weights()
         return ops.cast(self.layer(inputs), inputs.dtype)
 
-    def _normalize_kernel(self) -> None:
+    def normalized_weights(self) -> None:
+        """Divides the kernel by its largest singular value, estimated anew."""
         weights = ops.reshape(self.kernel, (-1, self.kernel.shape[-1]))
         u = self.vector_u
         for _ in range(self.power_iterations):

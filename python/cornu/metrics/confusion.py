@@ -569,7 +569,7 @@ class AUC(Metric):
 
     def result(self) -> Any:
         if self.curve == "PR" and self.summation_method == "interpolation":
-            return self._interpolated_pr()
+            return self.interpolate_pr_auc()
         tp, fp, tn, fn = (ops.convert_to_tensor(getattr(self, kind)) for kind in _KINDS)
         if self.curve == "ROC":
             x, y = _rate(fp, tn), _rate(tp, fn)
@@ -588,7 +588,7 @@ class AUC(Metric):
         }[self.summation_method]
         return self._over_labels((x[:-1] - x[1:]) * height())
 
-    def _interpolated_pr(self) -> Any:
+    def interpolate_pr_auc(self) -> Any:
         """The area under the precision-recall curve, interpolated between true positives.
 
         Reference: Davis and Goadrich, "The Relationship Between Precision-Recall and ROC

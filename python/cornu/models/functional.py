@@ -4,6 +4,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from cornu import tree
 from cornu.layers.calling import describe
 from cornu.layers.input_layer import Input, InputLayer
@@ -14,7 +16,7 @@ from cornu.models.model import Model, takes_functional_arguments
 from cornu.ops.function import Function, map_graph
 from cornu.ops.operation import Node, Operation
 from cornu.ops.symbolic import KerasTensor
-from cornu.tensor import Tensor, convert_to_tensor
+from cornu.tensor import Tensor, convert_to_tensor, holds_strings
 from cornu.training.trainer import Trainer
 
 
@@ -153,6 +155,12 @@ class Functional(Function, Model):
         )
         if set(names) <= inputs.keys():
             return [inputs[name] for name in names]
+        if not isinstance(struct, dict):
+            raise ValueError(
+                f"The structure of the inputs of '{self.name}' doesn't match the expected "
+                f"structure. Expected: {tree.map_structure(lambda x: x.name, struct)}\n"
+                f"Received: a dict with the keys {list(inputs)}"
+            )
         return tree.flatten(inputs)
 
     def _standardized(self, inputs: Any) -> list[Any]:
@@ -237,15 +245,18 @@ def _fitted(x: Any, own: KerasTensor, index: int) -> Any:
     from cornu import ops
 
     mask = getattr(x, "_keras_mask", None)
-    if not isinstance(x, Tensor | KerasTensor):
+    shapes = ops  # what changes a shape
+    if holds_strings(x) or (own.dtype == "string" and not isinstance(x, KerasTensor)):
+        x, shapes = np.asarray(x), np
+    elif not isinstance(x, Tensor | KerasTensor):
         x = convert_to_tensor(x, dtype=own.dtype)
     elif x.dtype != own.dtype:
         x = ops.cast(x, own.dtype)
     rank, expected = len(x.shape), len(own.shape)
     if rank == expected + 1 and x.shape[-1] == 1:
-        x = ops.squeeze(x, axis=-1)
+        x = shapes.squeeze(x, axis=-1)
     elif rank == expected - 1 and own.shape[-1] == 1:
-        x = ops.expand_dims(x, axis=-1)
+        x = shapes.expand_dims(x, axis=-1)
     elif rank != expected:
         raise ValueError(
             f"Invalid input shape for input {x} with name '{own.name}' and path '{index}'. "
@@ -361,9 +372,9 @@ class _Rebuilder:
     def __init__(self, custom_objects: Any) -> None:
         self.custom_objects = custom_objects
         self.operations: dict[str, Operation] = {}
-        # The repeated calls: a shared model brings others, which it was made of or which
-        # another model makes.
-        self.nodes: dict[str, list[Node]] = {}
+        # The nodes of an operation before the repeated calls don't count: a shared model
+        # brings the calls that it was made of.
+        self.first_node: dict[str, int] = {}
 
     def tensor(self, history: list) -> KerasTensor:
         """Returns the tensor at a stored place.
@@ -372,7 +383,9 @@ class _Rebuilder:
             LookupError: if the call that gives it was not repeated yet.
         """
         name, node_index, tensor_index = history[:3]
-        return self.nodes[name][node_index].outputs[tensor_index]
+        operation = self.operations[name]
+        node = operation._inbound_nodes[self.first_node[name] + node_index]
+        return node.outputs[tensor_index]
 
     def add_operation(self, stored: dict[str, Any]) -> None:
         from cornu import saving
@@ -389,7 +402,7 @@ class _Rebuilder:
         operation.name = name
         self.operations[name] = operation
         is_input = isinstance(operation, InputLayer)
-        self.nodes[name] = list(operation._inbound_nodes) if is_input else []
+        self.first_node[name] = 0 if is_input else len(operation._inbound_nodes)
 
     def repeat(self, name: str, node: dict[str, Any]) -> None:
         args, kwargs = self._filled(node["args"]), self._filled(node["kwargs"])
@@ -397,7 +410,6 @@ class _Rebuilder:
         if type(operation).__name__ == "GetItem":  # JSON made the tuple of an index a list
             args = tuple(tuple(key) if isinstance(key, list) else key for key in args)
         operation(*args, **kwargs)
-        self.nodes[name].append(operation._inbound_nodes[-1])
 
     def _filled(self, stored: Any) -> Any:
         from cornu import saving

@@ -8,6 +8,7 @@ from typing import Any
 
 from cornu import tree
 from cornu.layers.layer import Layer, mark_default
+from cornu.legacy.training import OldTraining
 from cornu.ops.symbolic import KerasTensor, infer
 from cornu.training.trainer import Trainer
 
@@ -21,7 +22,7 @@ def is_functional_call(args: tuple, kwargs: dict[str, Any]) -> bool:
     )
 
 
-class Model(Trainer, Layer):
+class Model(OldTraining, Trainer, Layer):
     """A layer that can be trained, evaluated, saved.
 
     `Model(inputs, outputs)` is the computation between symbolic tensors. A subclass makes its

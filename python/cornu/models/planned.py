@@ -9,7 +9,7 @@ import numpy as np
 from cornu import _cornu, compiled, tree
 from cornu.layers.layer import Layer
 from cornu.scopes import state
-from cornu.tensor import Tensor
+from cornu.tensor import Tensor, holds_strings
 from cornu.tracking import Clock
 
 _ARGUMENTS = {"training"}
@@ -20,10 +20,13 @@ def applies(args: tuple, kwargs: dict[str, Any]) -> bool:
     """Returns whether a call may run as a plan: on real inputs, and nothing watches it."""
     if len(args) != 1 or state.call_context is not None or state.tapes:
         return False
+    if state.learning_phase is not None and "training" not in kwargs:
+        return False
     if state.stateless is not None or not kwargs.keys() <= _ARGUMENTS or _cornu.tracing():
         return False
     return all(
-        isinstance(leaf, np.ndarray) or (type(leaf) is Tensor and not hasattr(leaf, "_keras_mask"))
+        (isinstance(leaf, np.ndarray) and not holds_strings(leaf))
+        or (type(leaf) is Tensor and not hasattr(leaf, "_keras_mask"))
         for leaf in tree.flatten(args[0])
     )
 

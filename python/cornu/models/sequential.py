@@ -159,7 +159,9 @@ class Sequential(Model):
             return planned.call(self, args[0], **kwargs)
         return super().__call__(*args, **kwargs)
 
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+    def call(
+        self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any
+    ) -> Any:
         """Computes the outputs.
 
         Args:
@@ -175,7 +177,7 @@ class Sequential(Model):
         return x
 
     def compute_output_spec(
-        self, inputs: Any, training: bool | None = None, mask: Any = None
+        self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any
     ) -> Any:
         """Returns symbolic outputs for symbolic inputs."""
         if self._functional is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import math
+import sys
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -68,6 +69,8 @@ Returns:
 
 def _finish(function: Callable[..., Tensor], name: str, doc: str) -> Callable[..., Tensor]:
     function.__name__ = function.__qualname__ = name
+    # The module that the function is made for, where pickle looks for it.
+    function.__module__ = sys._getframe(2).f_globals["__name__"]
     function.__doc__ = doc
     return op(function)
 
@@ -78,6 +81,7 @@ def renamed(function: Callable[..., Tensor], name: str) -> Callable[..., Tensor]
     copy = FunctionType(
         inner.__code__, inner.__globals__, name, inner.__defaults__, inner.__closure__
     )
+    copy.__qualname__ = name
     copy.__doc__, copy.__annotations__ = inner.__doc__, inner.__annotations__
     return op(copy)
 

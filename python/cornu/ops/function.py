@@ -208,6 +208,23 @@ class Function(Operation):
             if not node.is_input and not all(id(tensor) in known for tensor in node.outputs)
         ]
 
+    def __getstate__(self) -> dict[str, Any]:
+        # The graph as a flat list of calls: its own links are as deep as the graph.
+        state = super().__getstate__()
+        for name in _OF_GRAPH:
+            del state[name]
+        state["_calls"] = [(n.operation, n.args, n.kwargs, n.outputs) for n in self._nodes]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        calls = state.pop("_calls")
+        super().__setstate__(state)
+        for operation, args, kwargs, outputs in calls:
+            # Another function that is restored too may hold the same call.
+            if not hasattr(outputs[0], "_keras_history"):
+                Node(operation, args, kwargs, outputs)
+        self._init_graph(self._inputs_struct, self._outputs_struct)
+
     @property
     def operations(self) -> list[Operation]:
         """The operations, those that are computed first first."""
@@ -280,6 +297,17 @@ class Function(Operation):
                     f"{expected.name}: expected shape {expected.shape}, but received input of "
                     f"shape {tuple(x.shape)}."
                 )
+
+
+_OF_GRAPH = (
+    "_inputs",
+    "_nodes",
+    "_nodes_by_depth",
+    "_operations",
+    "_operations_by_depth",
+    "_order",
+    "_outputs",
+)
 
 
 def _flat_shapes(structure: Any) -> list[tuple]:

@@ -196,6 +196,14 @@ class Operation:
         tensors = self._node_attribute("outputs", "output")
         return tensors[0] if len(tensors) == 1 else tensors
 
+    # Copies and pickles belong to no graph: one that holds operations tells their calls itself.
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_inbound_nodes": [], "_outbound_nodes": []}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
     def __repr__(self) -> str:
         return f"<Operation name={self.name}>"
 
@@ -214,7 +222,7 @@ class OpNode(Operation):
         self.settings = {**dict(zip(names, args, strict=False)), **settings}
 
     def __reduce__(self) -> tuple:
-        return _restored, (self.definition.function.__name__,), self.__dict__
+        return _restored, (self.definition.function.__name__,), self.__getstate__()
 
     def call(self, *operands: Any, **more: Any) -> Any:
         return self.definition.run(operands, {**self.settings, **more})

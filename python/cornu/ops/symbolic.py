@@ -76,6 +76,10 @@ class KerasTensor:
             f"ragged={self.ragged}, name={self.name}>"
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Where it comes from is told by the graph that is copied with it, if there is one.
+        return {key: value for key, value in self.__dict__.items() if key != "_keras_history"}
+
     def _no_value(self, action: str) -> TypeError:
         return TypeError(
             f"A KerasTensor is symbolic: it has a shape and a dtype but no values, so {action}. "
@@ -145,9 +149,9 @@ del KerasTensor.__eq__
 KerasTensor.__hash__ = object.__hash__
 
 
-def is_keras_tensor(obj: Any) -> bool:
-    """Returns whether `obj` is a symbolic tensor."""
-    return isinstance(obj, KerasTensor)
+def is_keras_tensor(x: Any) -> bool:
+    """Returns whether `x` is a symbolic tensor."""
+    return isinstance(x, KerasTensor)
 
 
 def any_symbolic(args: Any, kwargs: Any) -> bool:

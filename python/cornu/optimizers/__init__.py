@@ -13,5 +13,5 @@ __getattr__, __dir__, __all__ = attach(
         ".muon": "Muon",
         ".loss_scale": "LossScaleOptimizer",
     },
-    submodules="schedules",
+    submodules="legacy schedules",
 )

@@ -46,15 +46,15 @@ class Adafactor(Optimizer):
         self.clip_threshold = clip_threshold
         self.relative_step = relative_step
 
-    def build(self, variables: Sequence[Variable]) -> None:
+    def build(self, var_list: Sequence[Variable]) -> None:
         if self.built:
             return
-        super().build(variables)
+        super().build(var_list)
         self._rows: list[Variable] = []
         self._columns: list[Variable] = []
         self._velocities: list[Variable] = []
         with name_scope(self.name, caller=self):
-            for variable in variables:
+            for variable in var_list:
                 shape = tuple(variable.shape)
                 factored = len(shape) >= 2
                 # A vector has no factors, yet keeps its two places in files.

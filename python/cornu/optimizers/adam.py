@@ -21,12 +21,12 @@ class _Moments(Optimizer):
         self.beta_1 = beta_1
         self.beta_2 = beta_2
 
-    def build(self, variables: Sequence[Variable]) -> None:
+    def build(self, var_list: Sequence[Variable]) -> None:
         if self.built:
             return
-        super().build(variables)
+        super().build(var_list)
         self._momentums, self._velocities = self.add_optimizer_variables(
-            variables, list(self._slots)
+            var_list, list(self._slots)
         )
 
     def _moments(self, variable: Variable) -> tuple[Variable, Variable]:
@@ -81,12 +81,12 @@ class Adam(_Moments):
         self.epsilon = epsilon
         self.amsgrad = amsgrad
 
-    def build(self, variables: Sequence[Variable]) -> None:
+    def build(self, var_list: Sequence[Variable]) -> None:
         if self.built:
             return
-        super().build(variables)
+        super().build(var_list)
         if self.amsgrad:
-            self._velocity_hats = self.add_optimizer_variables(variables, "velocity_hat")
+            self._velocity_hats = self.add_optimizer_variables(var_list, "velocity_hat")
 
     def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
         power_1, power_2 = self._powers(variable)
@@ -217,11 +217,11 @@ class Nadam(_Moments):
         super().__init__(learning_rate, beta_1, beta_2, **kwargs)
         self.epsilon = epsilon
 
-    def build(self, variables: Sequence[Variable]) -> None:
+    def build(self, var_list: Sequence[Variable]) -> None:
         if self.built:
             return
-        super().build(variables)
-        dtype = variables[0].dtype if variables else None
+        super().build(var_list)
+        dtype = var_list[0].dtype if var_list else None
         self._u_product = Variable(1.0, dtype=dtype, trainable=False)
 
     def _u(self, count: Any) -> Any:
@@ -319,12 +319,12 @@ class ScheduleFreeAdamW(_Moments):
         self.epsilon = epsilon
         self.warmup_steps = warmup_steps
 
-    def build(self, variables: Sequence[Variable]) -> None:
+    def build(self, var_list: Sequence[Variable]) -> None:
         if self.built:
             return
-        super().build(variables)
+        super().build(var_list)
         # The first slot holds the iterate, which starts at the variable.
-        for iterate, variable in zip(self._momentums, variables, strict=True):
+        for iterate, variable in zip(self._momentums, var_list, strict=True):
             iterate.assign(variable)
 
     def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:

@@ -86,15 +86,15 @@ class RMSprop(Optimizer):
         self.epsilon = epsilon
         self.centered = centered
 
-    def build(self, variables: Sequence[Variable]) -> None:
+    def build(self, var_list: Sequence[Variable]) -> None:
         if self.built:
             return
-        super().build(variables)
-        self._velocities = self.add_optimizer_variables(variables, "velocity")
+        super().build(var_list)
+        self._velocities = self.add_optimizer_variables(var_list, "velocity")
         if self.momentum > 0:
-            self._momentums = self.add_optimizer_variables(variables, "momentum")
+            self._momentums = self.add_optimizer_variables(var_list, "momentum")
         if self.centered:
-            self._average_gradients = self.add_optimizer_variables(variables, "average_gradient")
+            self._average_gradients = self.add_optimizer_variables(var_list, "average_gradient")
 
     def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
         i = self._get_variable_index(variable)
@@ -144,14 +144,14 @@ class Adagrad(Optimizer):
         self.initial_accumulator_value = initial_accumulator_value
         self.epsilon = epsilon
 
-    def build(self, variables: Sequence[Variable]) -> None:
+    def build(self, var_list: Sequence[Variable]) -> None:
         if self.built:
             return
-        super().build(variables)
+        super().build(var_list)
         from cornu import initializers
 
         self._accumulators = self.add_optimizer_variables(
-            variables,
+            var_list,
             "accumulator",
             initializer=initializers.Constant(self.initial_accumulator_value),
         )
@@ -189,22 +189,22 @@ class Adadelta(Optimizer):
         self.rho = rho
         self.epsilon = epsilon
 
-    def build(self, variables: Sequence[Variable]) -> None:
+    def build(self, var_list: Sequence[Variable]) -> None:
         if self.built:
             return
-        super().build(variables)
+        super().build(var_list)
         self._accumulated_grads, self._accumulated_delta_vars = self.add_optimizer_variables(
-            variables, ["accumulated_grad", "accumulated_delta_var"]
+            var_list, ["accumulated_grad", "accumulated_delta_var"]
         )
 
-    def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
+    def update_step(self, grad: Any, variable: Variable, learning_rate: Any) -> None:
         rate = ops.cast(learning_rate, variable.dtype)
-        gradient = ops.cast(gradient, variable.dtype)
+        grad = ops.cast(grad, variable.dtype)
         i = self._get_variable_index(variable)
         gradients, deltas = self._accumulated_grads[i], self._accumulated_delta_vars[i]
-        gradients.assign(self.rho * gradients + (1.0 - self.rho) * ops.square(gradient))
+        gradients.assign(self.rho * gradients + (1.0 - self.rho) * ops.square(grad))
         ratio = ops.sqrt(deltas + self.epsilon) / ops.sqrt(gradients + self.epsilon)
-        delta = -ratio * gradient
+        delta = -ratio * grad
         deltas.assign(self.rho * deltas + (1.0 - self.rho) * ops.square(delta))
         variable.assign_add(rate * delta)
 
@@ -272,14 +272,14 @@ class Ftrl(Optimizer):
         self.l2_shrinkage_regularization_strength = l2_shrinkage_regularization_strength
         self.beta = beta
 
-    def build(self, variables: Sequence[Variable]) -> None:
+    def build(self, var_list: Sequence[Variable]) -> None:
         if self.built:
             return
-        super().build(variables)
+        super().build(var_list)
         from cornu import initializers
 
         self._accumulators, self._linears = self.add_optimizer_variables(
-            variables,
+            var_list,
             ["accumulator", "linear"],
             initializer=[initializers.Constant(self.initial_accumulator_value), "zeros"],
         )
@@ -331,11 +331,11 @@ class Lion(Optimizer):
         self.beta_1 = beta_1
         self.beta_2 = beta_2
 
-    def build(self, variables: Sequence[Variable]) -> None:
+    def build(self, var_list: Sequence[Variable]) -> None:
         if self.built:
             return
-        super().build(variables)
-        self._momentums = self.add_optimizer_variables(variables, "momentum")
+        super().build(var_list)
+        self._momentums = self.add_optimizer_variables(var_list, "momentum")
 
     def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
         rate = ops.cast(learning_rate, variable.dtype)

@@ -47,7 +47,7 @@ class LossScaleOptimizer(Optimizer, shows_base=False):
         self.initial_scale = initial_scale
         self.dynamic_growth_steps = dynamic_growth_steps
 
-    def build(self, variables: Sequence[Variable]) -> None:
+    def build(self, var_list: Sequence[Variable]) -> None:
         if self.built:
             return
         self.step_counter = self.add_variable((), "zeros", dtype="int", name="step_counter")
@@ -56,8 +56,8 @@ class LossScaleOptimizer(Optimizer, shows_base=False):
         self.dynamic_scale = self.add_variable(
             (), initializers.Constant(self.initial_scale), dtype="float32", name="dynamic_scale"
         )
-        self.inner_optimizer.build(variables)
-        super().build(variables)
+        self.inner_optimizer.build(var_list)
+        super().build(var_list)
 
     @property
     def variables(self) -> list[Variable]:
@@ -78,9 +78,7 @@ class LossScaleOptimizer(Optimizer, shows_base=False):
 
     def _apply_gradients(self, grads: list[Any], variables: list[Variable]) -> None:
         scale = ops.convert_to_tensor(self.dynamic_scale)
-        finite = ops.convert_to_tensor(True)
-        for gradient in grads:
-            finite = ops.logical_and(finite, ops.all(ops.isfinite(gradient)))
+        finite = self.check_finite(grads)
         unscaled = [gradient / ops.cast(scale, gradient.dtype) for gradient in grads]
 
         def update() -> None:
@@ -95,6 +93,13 @@ class LossScaleOptimizer(Optimizer, shows_base=False):
         self.step_counter.assign(ops.where(counts, count, zero))
         larger = ops.where(grown, scale * 2.0, scale)
         self.dynamic_scale.assign(ops.where(finite, larger, scale / 2.0))
+
+    def check_finite(self, grads: Sequence[Any]) -> Any:
+        """Whether all gradients are finite."""
+        finite = ops.convert_to_tensor(True)
+        for gradient in grads:
+            finite = ops.logical_and(finite, ops.all(ops.isfinite(gradient)))
+        return finite
 
     def scale_loss(self, loss: Any) -> Any:
         """The loss times the present scale."""

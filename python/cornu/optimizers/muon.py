@@ -116,14 +116,14 @@ class Muon(Optimizer):
             return True
         return any(re.search(pattern, variable.path) for pattern in self.exclude_layers)
 
-    def build(self, variables: Sequence[Variable]) -> None:
+    def build(self, var_list: Sequence[Variable]) -> None:
         if self.built:
             return
-        super().build(variables)
+        super().build(var_list)
         self._momentums: list[Variable] = []
         # Only what Adam updates has one.
         self._velocities: list[Variable | None] = []
-        for variable in variables:
+        for variable in var_list:
             self._momentums.append(self.add_variable_from_reference(variable, "momentum"))
             self._velocities.append(
                 self.add_variable_from_reference(variable, "velocity")
@@ -162,19 +162,25 @@ class Muon(Optimizer):
             return
         momentum.assign(momentum * self.momentum + gradient)
         direction = momentum * self.momentum + gradient if self.nesterov else momentum.value
-        step = rate * self._orthogonal(direction)
-        if self.rms_rate is not None:
-            step = step * (self.rms_rate * max(variable.shape) ** 0.5)
-        variable.assign_sub(step)
+        step = self.zeropower_via_newtonschulz5(direction, self.ns_steps)
+        variable.assign_sub(rate * self.lr_adjust(step))
 
-    def _orthogonal(self, x: Any) -> Any:
-        """An approximation of the orthogonal matrix next to `x`."""
+    def lr_adjust(self, x: Any) -> Any:
+        """The step of a matrix, scaled so that its root mean square is that of Adam's."""
+        return x if self.rms_rate is None else x * (self.rms_rate * max(x.shape) ** 0.5)
+
+    def transpose_last_axis(self, X: Any) -> Any:
+        """`X` with its last two axes exchanged."""
+        return ops.swapaxes(X, -1, -2)
+
+    def zeropower_via_newtonschulz5(self, x: Any, steps: int) -> Any:
+        """An approximation of the orthogonal matrix next to `x`, by this many iterations."""
         tall = x.shape[0] > x.shape[1]
         if tall:
-            x = ops.transpose(x)
+            x = self.transpose_last_axis(x)
         x = x / (ops.sqrt(ops.sum(ops.square(x))) + 1e-7)
-        for _ in range(self.ns_steps):
-            a = ops.matmul(x, ops.transpose(x))
+        for _ in range(steps):
+            a = ops.matmul(x, self.transpose_last_axis(x))
             b = self.muon_b * a + self.muon_c * ops.matmul(a, a)
             x = self.muon_a * x + ops.matmul(b, x)
-        return ops.transpose(x) if tall else x
+        return self.transpose_last_axis(x) if tall else x

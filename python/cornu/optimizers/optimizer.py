@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import warnings
@@ -41,20 +42,10 @@ class Optimizer:
     _hyperparameters: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, shows_base: bool = True, **kwargs: Any) -> None:
-        """Shows the arguments that a subclass passes on in its signature."""
+        """Lets a subclass take the base's arguments after its own, by place or by name."""
         super().__init_subclass__(**kwargs)
-        if "__init__" not in cls.__dict__ or not shows_base:
-            return
-        own = [p for p in inspect.signature(cls.__init__).parameters.values() if p.name != "self"]
-        if own and own[-1].kind is inspect.Parameter.VAR_KEYWORD:
-            own, rest = own[:-1], own[-1]
-            taken = {parameter.name for parameter in own}
-            base = [
-                parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-                for parameter in inspect.signature(Optimizer.__init__).parameters.values()
-                if parameter.name not in (*taken, "self", "kwargs")
-            ]
-            cls.__signature__ = inspect.Signature([*own, *base, rest])
+        if "__init__" in cls.__dict__ and shows_base:
+            cls.__init__ = _with_base_arguments(cls.__init__)
 
     def __init__(
         self,
@@ -72,8 +63,9 @@ class Optimizer:
         **kwargs: Any,
     ) -> None:
         self._variables: list[Variable] = []
-        # Keras 2 calls the learning rate `lr`.
-        learning_rate = kwargs.pop("lr", learning_rate)
+        if "lr" in kwargs:
+            learning_rate = kwargs.pop("lr")
+            warnings.warn("The `lr` argument is deprecated, use `learning_rate` instead.")
         if kwargs.pop("decay", None) is not None:
             warnings.warn("Argument `decay` is no longer supported and will be ignored.")
         if kwargs:
@@ -113,8 +105,8 @@ class Optimizer:
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.built = False
         self._trainable_variables: list[Variable] = []
-        self._indices: dict[int, int] = {}
-        self._without_weight_decay: tuple[set[int], list[re.Pattern[str]]] = (set(), [])
+        self._number_variables()
+        self._without_weight_decay: tuple[list[Variable], list[re.Pattern[str]]] = ([], [])
         with name_scope(self.name, caller=self):
             self._iterations = self._new_variable(0, "iteration", dtype="int")
             self._learning_rate: Any = learning_rate
@@ -195,8 +187,15 @@ class Optimizer:
                 variables, "gradient_accumulator"
             )
         self._trainable_variables = list(variables)
-        self._indices = {id(variable): i for i, variable in enumerate(variables)}
+        self._number_variables()
         self.built = True
+
+    def _number_variables(self) -> None:
+        self._indices = {id(variable): i for i, variable in enumerate(self._trainable_variables)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._number_variables()  # the variables of a copy are other objects
 
     def _get_variable_index(self, variable: Variable) -> int:
         return self._indices[id(variable)]
@@ -438,16 +437,14 @@ class Optimizer:
                 "`exclude_from_weight_decay()` can only be configured before the optimizer is "
                 "built."
             )
-        # The variables are kept with their ids, so that no id is taken by another object.
-        self._excluded_variables = list(var_list or [])
         self._without_weight_decay = (
-            {id(variable) for variable in self._excluded_variables},
+            list(var_list or []),
             [re.compile(name) for name in var_names or []],
         )
 
     def _use_weight_decay(self, variable: Variable) -> bool:
         excluded, patterns = self._without_weight_decay
-        if id(variable) in excluded:
+        if any(variable is other for other in excluded):
             return False
         return not any(pattern.search(variable.name) for pattern in patterns)
 
@@ -612,6 +609,33 @@ class Optimizer:
                 config["learning_rate"], custom_objects=custom_objects
             )
         return cls(**config)
+
+
+def _with_base_arguments(init: Callable[..., None]) -> Callable[..., None]:
+    """A constructor that takes the arguments of `Optimizer` where it now ends in `**kwargs`."""
+    *own, rest = inspect.signature(init).parameters.values()
+    placed = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    if rest.kind is not rest.VAR_KEYWORD or any(p.kind is not placed for p in own):
+        return init
+    base = [
+        parameter
+        for parameter in inspect.signature(Optimizer.__init__).parameters.values()
+        if parameter.name not in {"kwargs", *(parameter.name for parameter in own)}
+    ]
+    names = [parameter.name for parameter in base]
+
+    @functools.wraps(init)
+    def constructor(*args: Any, **kwargs: Any) -> None:
+        further = args[len(own) :]
+        given = dict(zip(names, further, strict=False))
+        twice = next((name for name in given if name in kwargs), None)
+        if twice is not None or len(further) > len(given):
+            problem = f"{twice!r} twice" if twice else f"{len(args) - 1} positional arguments"
+            raise TypeError(f"{type(args[0]).__name__}() got {problem}")
+        init(*args[: len(own)], **given, **kwargs)
+
+    constructor.__signature__ = inspect.Signature([*own, *base, rest])
+    return constructor
 
 
 def _clip_by_norm(values: Any, clip: float) -> Any:

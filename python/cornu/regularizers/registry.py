@@ -1,5 +1,7 @@
 """Regularizers by name."""
 
+from typing import Any
+
 from cornu.identifiers import Identifiers
 from cornu.regularizers.regularizers import L1, L1L2, L2, OrthogonalRegularizer
 
@@ -18,5 +20,9 @@ _IDENTIFIERS = Identifiers(
     },
 )
 get = _IDENTIFIERS.get
-serialize = _IDENTIFIERS.serialize
 deserialize = _IDENTIFIERS.deserialize
+
+
+def serialize(regularizer: Any) -> Any:
+    """Returns the config of a regularizer, as `deserialize` takes it."""
+    return _IDENTIFIERS.serialize(regularizer)

@@ -79,9 +79,9 @@ def register_keras_serializable(
     return decorate
 
 
-def get_registered_name(value: Any) -> str:
+def get_registered_name(obj: Any) -> str:
     """Returns the name that a class or function is registered by, else its own."""
-    return _names.get(value, getattr(value, "__name__", str(value)))
+    return _names.get(obj, getattr(obj, "__name__", str(obj)))
 
 
 def get_registered_object(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from cornu import _cornu, compiled, config, tree
 from cornu.callbacks.callback import CallbackList, as_numbers
+from cornu.tensor import holds_strings
 from cornu.training.data import Source, make_source, unpack_x_y_sample_weight
 from cornu.training.data.arrays import is_array, one_batch, train_validation_split
 
@@ -26,10 +27,18 @@ def make_step(model: Any, kind: str) -> Callable[[tuple[Any, ...]], Any]:
     def step(batch: tuple[Any, ...]) -> Any:
         nonlocal built
         if not built:
-            if not model.run_eagerly:
-                build(model, batch, kind)
+            build(model, batch, kind)
             built = True
-        return traced(_as_tensors(batch) if model.run_eagerly else batch)
+        if model.run_eagerly or any(map(holds_strings, tree.flatten(batch))):
+            result = method(_as_tensors(batch))
+        else:
+            result = traced(batch)
+        if kind != "predict" and not isinstance(result, Mapping):
+            raise TypeError(
+                f"`{kind}_step` of model {model.name!r} must return a dict of what is logged. It "
+                f"returned: {result} (of type {type(result)})"
+            )
+        return result
 
     def plan(batch: tuple[Any, ...]) -> Any:
         step(batch)
@@ -40,7 +49,11 @@ def make_step(model: Any, kind: str) -> Callable[[tuple[Any, ...]], Any]:
 
 
 def _as_tensors(batch: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tree.map_structure(lambda a: None if a is None else _cornu.tensor(a), batch)
+    return tree.map_structure(_as_tensor, batch)
+
+
+def _as_tensor(array: Any) -> Any:
+    return array if array is None or holds_strings(array) else _cornu.tensor(array)
 
 
 def build(model: Any, batch: tuple[Any, ...], kind: str) -> None:
@@ -57,6 +70,8 @@ def build(model: Any, batch: tuple[Any, ...], kind: str) -> None:
             _build_metrics(model, y, y_pred)
         return [leaf for leaf in tree.flatten(y_pred) if leaf is not None]
 
+    if any(map(holds_strings, leaves)):
+        forward(*(_as_tensor(a) for a in leaves if a is not None))
     metrics_built = model._compile_metrics is None or model._compile_metrics.built
     loss_built = model._compile_loss is None or model._compile_loss.built
     if not (model.built and (kind == "predict" or (metrics_built and loss_built))):
@@ -225,6 +240,8 @@ def fit(
                 model.steps_per_execution,
                 lambda: model.stop_training,
             )
+            if last is None and epoch == model._initial_epoch:
+                raise ValueError("The data to train on has no batches.")
             if last is None:
                 warnings.warn("Your input ran out of data; interrupting training.", stacklevel=3)
                 break
@@ -325,7 +342,7 @@ def predict(
     """See `Trainer.predict`."""
     step = model._step("predict")
     quiet = verbose == 0 and not callbacks and steps is None
-    if quiet and isinstance(x, np.ndarray) and 0 < len(x) <= (batch_size or 32):
+    if quiet and isinstance(x, np.ndarray) and x.ndim and 0 < len(x) <= (batch_size or 32):
         return tree.map_structure(as_array, step(one_batch((x,))))
     source = make_source(x, batch_size=batch_size)
     batches = _Epochs(source, steps)

@@ -40,6 +40,18 @@ _STATE = frozenset(
     }
 )
 
+# The part of that which copies of a model don't get.
+_OF_RUNS = frozenset(
+    {
+        "history",
+        "predict_function",
+        "test_function",
+        "train_function",
+        "_steps",
+        "_validation_source",
+    }
+)
+
 
 class Trainer:
     """The part of `Model` that trains; a step is traced into one plan."""
@@ -62,6 +74,10 @@ class Trainer:
     _run_eagerly = False
     _steps: dict[str, Callable[..., Any]] | None = None
     _validation_source: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Steps are bound to the model that they were traced for.
+        return {k: v for k, v in super().__getstate__().items() if k not in _OF_RUNS}
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _STATE:

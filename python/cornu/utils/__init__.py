@@ -9,6 +9,10 @@ __getattr__, __dir__, __all__ = attach(
         "cornu.config": """
             disable_interactive_logging enable_interactive_logging
             is_interactive_logging_enabled""",
+        "cornu.legacy": "legacy=saving",
+        "cornu.legacy.modules": """
+            data_utils=utils_data_utils generic_utils=utils_generic_utils
+            layer_utils=utils_layer_utils np_utils=utils_np_utils vis_utils=utils_vis_utils""",
         "cornu.ops.function": "get_source_inputs",
         "cornu.ops.symbolic": "is_keras_tensor",
         "cornu.random": "set_random_seed",
@@ -21,4 +25,5 @@ __getattr__, __dir__, __all__ = attach(
         "cornu.training.data": "pack_x_y_sample_weight unpack_x_y_sample_weight",
         "cornu.training.data.sequence": "PyDataset Sequence=PyDataset",
     },
+    submodules="bounding_boxes",
 )

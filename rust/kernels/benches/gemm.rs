@@ -1,10 +1,9 @@
 //! Matrix products as shares of the peak measured in the same run: `cargo bench -p cornu-kernels --bench gemm [filter]`.
-use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+mod measure;
 
 use kernels::gemm::{Gemm, Packed, Side, Strided};
-use kernels::peak::fma_burst;
 use kernels::threads::set_num_threads;
+use measure::{clock, measure};
 
 /// How the right side comes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,58 +30,6 @@ const CASES: [(&str, [usize; 3], Kind); 14] = [
     ("vector", [1, 1000, 2048], Kind::Transposed),
 ];
 
-/// Seconds that this thread has run, so that other processes on its core do not count; elsewhere than on Linux, seconds that passed.
-fn seconds_of_thread() -> f64 {
-    #[cfg(target_os = "linux")]
-    {
-        #[repr(C)]
-        struct Timespec {
-            seconds: i64,
-            nanoseconds: i64,
-        }
-        unsafe extern "C" {
-            fn clock_gettime(clock: i32, time: *mut Timespec) -> i32;
-        }
-        const CLOCK_THREAD_CPUTIME_ID: i32 = 3;
-        let mut time = Timespec {
-            seconds: 0,
-            nanoseconds: 0,
-        };
-        // SAFETY: the libc call with its own struct.
-        unsafe { clock_gettime(CLOCK_THREAD_CPUTIME_ID, &mut time) };
-        time.seconds as f64 + time.nanoseconds as f64 * 1e-9
-    }
-    #[cfg(not(target_os = "linux"))]
-    seconds()
-}
-
-/// Seconds that passed.
-fn seconds() -> f64 {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    START.elapsed().as_secs_f64()
-}
-
-/// The median time of a call by that clock and the median rate of bursts of multiply-adds in between, over about half a second.
-fn measure(clock: fn() -> f64, mut call: impl FnMut()) -> (f64, f64) {
-    call();
-    let (mut times, mut peaks) = (Vec::new(), Vec::new());
-    let begin = Instant::now();
-    while begin.elapsed() < Duration::from_millis(500) {
-        let start = seconds_of_thread();
-        let operations = fma_burst();
-        peaks.push(operations / (seconds_of_thread() - start));
-        let start = clock();
-        call();
-        times.push(clock() - start);
-    }
-    (median(times), median(peaks))
-}
-
-fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_by(f64::total_cmp);
-    numbers[numbers.len() / 2]
-}
-
 fn main() {
     let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
     println!("{:?}", simd::level());
@@ -107,12 +54,7 @@ fn main() {
             };
             let gemm = Gemm::new(m, n, k, left, right);
             let mut scratch = vec![0.0; gemm.scratch_len()];
-            let clock = if threads == 1 {
-                seconds_of_thread
-            } else {
-                seconds
-            };
-            let (time, peak) = measure(clock, || gemm.run(&mut c, n, &mut scratch));
+            let (time, peak) = measure(clock(threads), || gemm.run(&mut c, n, &mut scratch));
             let rate = 2.0 * (m * n * k) as f64 / time;
             println!(
                 "{name:8} {:16} {:10} {threads} threads {:9.1} us {:7.1} of {:.1} GFLOP/s: {:5.2}",

@@ -4,6 +4,7 @@ from typing import Any
 
 from cornu import ops
 from cornu.layers.configured import ConfiguredLayer
+from cornu.layers.preprocessing.encoding import encoded
 
 
 class CategoryEncoding(ConfiguredLayer):
@@ -48,14 +49,4 @@ class CategoryEncoding(ConfiguredLayer):
                 f"Received `count_weights={count_weights}`."
             )
         inputs = ops.cast(inputs, "int32")
-        if self.output_mode == "one_hot" and len(inputs.shape) > 1 and inputs.shape[-1] == 1:
-            inputs = ops.squeeze(inputs, -1)
-        hot = ops.one_hot(inputs, self.num_tokens, dtype=self.compute_dtype)
-        if self.output_mode == "one_hot":
-            return hot
-        axis = -2 if len(inputs.shape) else None
-        if self.output_mode == "multi_hot":
-            return ops.max(hot, axis=axis) if axis else hot
-        if count_weights is not None:
-            hot = ops.multiply(hot, ops.expand_dims(ops.cast(count_weights, hot.dtype), -1))
-        return ops.sum(hot, axis=axis) if axis else hot
+        return encoded(inputs, self.output_mode, self.num_tokens, self.compute_dtype, count_weights)

@@ -7,6 +7,7 @@ import numpy as np
 
 from cornu import ops
 from cornu.layers.configured import ConfiguredLayer
+from cornu.layers.preprocessing.adapting import batches
 
 
 class Rescaling(ConfiguredLayer):
@@ -34,6 +35,16 @@ class Rescaling(ConfiguredLayer):
 
         config = super().get_config()
         return config | {k: serialize_keras_object(config[k]) for k in ("scale", "offset")}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Rescaling":
+        """Returns the layer that `get_config` told."""
+        from cornu.saving import deserialize_keras_object
+
+        known = {
+            k: deserialize_keras_object(config[k], custom_objects) for k in ("scale", "offset")
+        }
+        return cls(**config | known)
 
 
 class Normalization(ConfiguredLayer):
@@ -96,26 +107,20 @@ class Normalization(ConfiguredLayer):
         self.adapt_variance = weight("variance", shape, "ones", autocast=False)
         self.count = weight("count", (), "zeros", dtype="int32")
 
-    def adapt(self, data: Any, batch_size: int | None = None, steps: int | None = None) -> None:
+    def adapt(self, data: Any) -> None:
         """Takes the mean and the variance of data.
 
         Args:
             data: an array, or an iterable of batches.
-            batch_size: not needed; an array is taken whole.
-            steps: how many batches are taken at most.
         """
         if self.input_mean is not None:
             raise ValueError(
                 "Cannot `adapt` a Normalization layer that is initialized with static "
                 "`mean` and `variance`, you passed mean {} and variance {}.".format(*self._given)
             )
-        if hasattr(data, "shape") or isinstance(data, list | tuple):
-            data = [data]
         count, mean, variance = 0, 0.0, 0.0
-        for step, batch in enumerate(data):
-            if steps is not None and step >= steps:
-                break
-            batch = ops.convert_to_tensor(batch[0] if isinstance(batch, tuple) else batch)
+        for batch in batches(data):
+            batch = ops.convert_to_tensor(batch)
             if not self.built:
                 self.build(tuple(batch.shape))
             # Chan's rule joins the moments of the batches.
@@ -132,6 +137,9 @@ class Normalization(ConfiguredLayer):
             mean, count = mean + gap * added / total, total
         self.adapt_mean.assign(np.asarray(mean, "float32"))
         self.adapt_variance.assign(np.asarray(variance, "float32"))
+
+    def finalize_state(self) -> None:
+        """Does nothing: a call takes the statistics as they are."""
 
     def call(self, inputs: Any) -> Any:
         inputs = ops.cast(inputs, self.compute_dtype)

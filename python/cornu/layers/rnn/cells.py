@@ -167,6 +167,9 @@ class SimpleRNNCell(Cell):
             seed=seed,
         )
 
+    def call(self, sequence: Any, states: Any, training: bool = False) -> tuple[Any, Any]:
+        return super().call(sequence, states, training)
+
     def step(self, projected: Any, states: Sequence[Any], training: bool) -> tuple[Any, list[Any]]:
         before = self._dropped(states[0], training)
         output = ops.add(projected, ops.matmul(before, self.recurrent_kernel))
@@ -184,6 +187,7 @@ class LSTMCell(Cell):
     """
     _gates = 4
     _states = 2
+    _gate_axis = -1
 
     def __init__(
         self,
@@ -247,13 +251,17 @@ class LSTMCell(Cell):
 
     def step(self, projected: Any, states: Sequence[Any], training: bool) -> tuple[Any, list[Any]]:
         hidden, carry = self._dropped(states[0], training), states[1]
-        z = ops.add(projected, ops.matmul(hidden, self.recurrent_kernel))
-        i, f, c, o = ops.split(z, 4, axis=-1)
+        z = ops.add(projected, self._recurrent(hidden))
+        i, f, c, o = ops.split(z, 4, axis=self._gate_axis)
         gate = self.recurrent_activation
         kept = ops.multiply(gate(f), carry)
         carry = ops.add(kept, ops.multiply(gate(i), self.activation(c)))
         output = ops.multiply(gate(o), self.activation(carry))
         return output, [output, carry]
+
+    def _recurrent(self, hidden: Any) -> Any:
+        """Returns the state's part of the gates."""
+        return ops.matmul(hidden, self.recurrent_kernel)
 
 
 class GRUCell(Cell):

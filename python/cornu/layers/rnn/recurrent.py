@@ -228,7 +228,7 @@ def _of_cell(name: str) -> property:
     )
 
 
-class _CellRNN(RNN):
+class CellRNN(RNN):
     """An RNN that makes its cell of its own arguments, which are attributes of both."""
 
     _cell: type[Cell]
@@ -260,7 +260,7 @@ class _CellRNN(RNN):
         return cls(**config)
 
 
-class SimpleRNN(_CellRNN):
+class SimpleRNN(CellRNN):
     __doc__ = f"""A recurrent layer whose output is its next state.{_LAYER_ARGUMENTS}
     """
     _cell = SimpleRNNCell
@@ -338,7 +338,7 @@ class SimpleRNN(_CellRNN):
         self.input_spec = [InputSpec(ndim=3)]
 
 
-class LSTM(_CellRNN):
+class LSTM(CellRNN):
     __doc__ = f"""Long short-term memory.{_LAYER_ARGUMENTS}
         recurrent_activation: function of the gates, or its name.
         unit_forget_bias: whether the forget gate's bias begins with ones.
@@ -428,7 +428,7 @@ class LSTM(_CellRNN):
         )
 
 
-class GRU(_CellRNN):
+class GRU(CellRNN):
     __doc__ = f"""Gated recurrent units.{_LAYER_ARGUMENTS}
         recurrent_activation: function of the gates, or its name.
         reset_after: whether the reset gate is applied behind the product with the state.

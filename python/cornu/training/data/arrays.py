@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cornu import config, tree
+from cornu.tensor import holds_strings
 from cornu.training.data.source import Source, class_weights_of, pack_x_y_sample_weight
 
 
@@ -51,18 +52,23 @@ def as_array(value: Any) -> Any:
     elif hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
     array = np.asarray(value)
-    if array.dtype == object:
+    if array.dtype == object and not holds_strings(array):
         try:
-            array = array.astype(config.floatx())
+            numbers = array.astype(config.floatx())
         except (TypeError, ValueError):
             raise ValueError(f"Invalid dtype: {array.dtype}") from None
+        if any(item is None for item in array.flat):  # numpy makes it NaN
+            raise ValueError(f"Invalid dtype: {array.dtype}. Among the values there is None.")
+        return numbers
     return array
 
 
 def in_model_dtype(array: np.ndarray) -> np.ndarray:
-    """Floats in the default float dtype, contiguous; anything else as it is."""
+    """Floats in the default float dtype; anything else as it is, but contiguous and native."""
     if array.dtype.kind == "f" and array.dtype != config.floatx():
         array = array.astype(config.floatx())
+    elif not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     return np.ascontiguousarray(array) if array.ndim else array
 
 
@@ -70,12 +76,20 @@ def check_cardinality(data: dict[str, Any]) -> int:
     """The number of samples in all arrays.
 
     Raises:
+        IndexError: An array has no axis of samples.
         ValueError: It differs.
     """
-    sizes = {
-        name: [leaf.shape[0] for leaf in tree.flatten(part) if leaf is not None and leaf.ndim]
+    leaves = {
+        name: [leaf for leaf in tree.flatten(part) if leaf is not None]
         for name, part in data.items()
     }
+    for name, several in leaves.items():
+        if any(leaf.ndim == 0 for leaf in several):
+            raise IndexError(
+                f"An array of `{name}` has no axis of samples: expected at least one axis, found "
+                "shape ()."
+            )
+    sizes = {name: [leaf.shape[0] for leaf in several] for name, several in leaves.items()}
     all_sizes = {size for several in sizes.values() for size in several}
     if len(all_sizes) == 1:
         return all_sizes.pop()

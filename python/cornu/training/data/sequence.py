@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import random
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent import futures
 from typing import Any
 
@@ -86,11 +87,20 @@ class PyDataset:
         """The batch of this number: `(x, y)` or the like."""
         raise NotImplementedError
 
-    def __len__(self) -> int:
-        """The number of batches."""
-        if hasattr(self, "num_batches"):
-            return self.num_batches
-        raise NotImplementedError("You need to implement the `__len__` method of your `PyDataset`.")
+    def __iter__(self) -> Iterator[Any]:
+        number = self.num_batches
+        yield from (
+            self[index] for index in (itertools.count() if number is None else range(number))
+        )
+
+    @property
+    def num_batches(self) -> int | None:
+        """The number of batches, by default `len(self)`; `None` if there is no end."""
+        if hasattr(self, "__len__"):
+            return len(self)
+        raise NotImplementedError(
+            f"{type(self).__name__} must define `__len__` or the property `num_batches`."
+        )
 
     def on_epoch_begin(self) -> None:
         """Called before each epoch."""
@@ -136,12 +146,14 @@ class SequenceSource(Source):
     @property
     def num_batches(self) -> int | None:
         """The number of batches, `None` if it is infinite."""
-        number = getattr(self.dataset, "num_batches", None)
-        return len(self.dataset) if number is None else number
+        if hasattr(self.dataset, "num_batches"):
+            return self.dataset.num_batches
+        return len(self.dataset)
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        order = list(range(self.num_batches))
-        if self.shuffle:
+        number = self.num_batches
+        order = itertools.count() if number is None else list(range(number))
+        if self.shuffle and number is not None:
             random.shuffle(order)
         workers = getattr(self.dataset, "workers", 1)
         processes = getattr(self.dataset, "use_multiprocessing", False)
@@ -153,7 +165,7 @@ class SequenceSource(Source):
             yield prepared(batch, self.class_weight)
 
     def _computed_in_advance(
-        self, order: list[int], workers: int, processes: bool
+        self, order: Iterable[int], workers: int, processes: bool
     ) -> Iterator[Any]:
         if self._pool is None:
             pool = futures.ProcessPoolExecutor if processes else futures.ThreadPoolExecutor

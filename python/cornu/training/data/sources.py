@@ -49,7 +49,13 @@ def make_source(
         return x
     if can_be_arrays((x, y, sample_weight)) and can_be_arrays(x):
         return ArraySource(x, y, sample_weight, batch_size, shuffle, class_weight)
-    if isinstance(x, (str, bytes, list, tuple, dict, int, float)) or not (
+    for argument, value in (("y", y), ("sample_weight", sample_weight)):
+        if value is not None and can_be_arrays(x) and not can_be_arrays(value):
+            raise ValueError(
+                f"Unrecognized data type: {argument}={value} (of type {type(value)}). Expected an "
+                "array, or a structure of arrays, as `x` is."
+            )
+    if isinstance(x, (str, bytes, list, tuple, dict, set, int, float)) or not (
         hasattr(x, "__iter__") or hasattr(x, "__getitem__")
     ):
         raise ValueError(f"Unrecognized data type: x={x} (of type {type(x)})")

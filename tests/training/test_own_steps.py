@@ -1,0 +1,97 @@
+"""What `History` and `evaluate` make of the logs of steps that a model overrides."""
+
+import numpy as np
+import pytest
+
+import cornu
+from reference import keras
+
+X = np.random.default_rng(0).random((40, 4)).astype("float32")
+Y = X.sum(axis=1, keepdims=True)
+
+
+def own(library, logs, of_keras):
+    """Returns a model whose steps log what `logs(value)` gives."""
+
+    class Own(library.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = library.layers.Dense(1)
+            self.tracker = library.metrics.Mean(name="own")
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+        def build(self, input_shape):
+            self.dense.build(input_shape)
+            self.built = True
+
+    def of(data):
+        return logs(library.ops.mean(data[1]))
+
+    if of_keras:  # on JAX, steps are functions of the state
+        Own.train_step = Own.test_step = lambda self, state, data: (of(data), state)
+    else:
+        Own.train_step = Own.test_step = lambda self, data: of(data)
+    return Own()
+
+
+LOGS = {
+    "loss": lambda value: {"loss": value},
+    "loss and another": lambda value: {"loss": value, "extra": value * 2},
+    "another": lambda value: {"other": value},
+    "all metrics": lambda value: {"loss": value, "own": value},
+    "more than all metrics": lambda value: {"own": value, "loss": value, "a": value, "mae": value},
+    "nothing": lambda value: {},
+    "a number": lambda value: {"loss": 3.0},
+    "not by name": lambda value: {"z": value, "b": value},
+}
+
+
+@pytest.mark.parametrize("run_eagerly", [False, True])
+@pytest.mark.parametrize(
+    "compiled",
+    [{"loss": "mse"}, {"loss": "mse", "metrics": ["mae"]}, {}],
+    ids=["loss", "metrics", "bare"],
+)
+@pytest.mark.parametrize("logs", LOGS.values(), ids=LOGS)
+def test_history_of_an_own_step(logs, compiled, run_eagerly):
+    results = []
+    for library in (keras, cornu):
+        model = own(library, logs, library is keras)
+        model.build((None, 4))
+        model.compile("sgd", run_eagerly=run_eagerly, **compiled)
+        given = {"batch_size": 16, "verbose": 0}
+        history = model.fit(X, Y, shuffle=False, epochs=2, **given).history
+        results.append((history, model.evaluate(X, Y, return_dict=True, **given)))
+    (theirs, their_values), (ours, our_values) = results
+    assert list(ours) == list(theirs)
+    for name in theirs:
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-6)
+    assert our_values == pytest.approx(their_values)
+
+
+@pytest.mark.parametrize("returned", [None, 3.0, (1.0,)])
+@pytest.mark.parametrize("method", ["fit", "evaluate"])
+def test_a_step_must_return_a_dict(returned, method):
+    model = own(cornu, lambda value: returned, False)
+    model.compile("sgd", "mse")
+    with pytest.raises(TypeError, match=r"`t\w+_step` of model 'own' must return a dict.*returned"):
+        getattr(model, method)(X, Y, verbose=0)
+
+
+def test_an_own_step_that_learns_and_logs_a_loss_alone():
+    class Own(cornu.Sequential):
+        def train_step(self, data):
+            x, y = data
+            with cornu.GradientTape() as tape:
+                loss = self.compute_loss(x, y, self(x, training=True))
+            gradients = tape.gradient(loss, self.trainable_variables)
+            self.optimizer.apply(gradients, self.trainable_variables)
+            self._loss_tracker.update_state(loss)
+            return {"loss": loss}
+
+    model = Own([cornu.Input((4,)), cornu.layers.Dense(1)])
+    model.compile(cornu.optimizers.Adam(0.05), "mse")
+    losses = model.fit(X, Y, epochs=20, verbose=0).history["loss"]
+    assert losses[-1] < losses[0] / 5
