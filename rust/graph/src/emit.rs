@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use crate::buffer::Buffer;
 use crate::op::{Op, Operand, Run};
-use crate::tensor::{TensorMut, TensorRef};
+use crate::tensor::{Fresh, Sizes, TensorMut, TensorRef};
 use crate::value::Kind;
 use crate::{Bindings, Result, Spec, Tensor, Value, Values, tape, trace, value_error};
 
@@ -108,47 +108,41 @@ fn compute(op: &dyn Op, inputs: &[&Value], inferred: &[Spec]) -> Result<Values> 
         let tensor = tensors[0].reshaped(&shape);
         return Ok(std::iter::once(Value::concrete(tensor)).collect());
     }
-    let mut results: SmallVec<[Tensor; 2]> = SmallVec::new();
+    let mut shapes: SmallVec<[Sizes; 2]> = SmallVec::new();
     for spec in inferred {
         let Some(shape) = spec.shape.known() else {
             return value_error!("the result's shape {} is not known", spec.shape);
         };
-        results.push(Tensor::empty(spec.dtype, &shape));
+        shapes.push(shape);
     }
-    run_on(op, &tensors, &results)?;
-    Ok(results.into_iter().map(Value::concrete).collect())
+    let dtypes = inferred.iter().map(|spec| spec.dtype);
+    let mut results = Fresh::new(dtypes.zip(shapes.iter().map(|shape| &shape[..])));
+    run_on(op, &tensors, &mut results.views())?;
+    Ok(results
+        .into_tensors()
+        .into_iter()
+        .map(Value::concrete)
+        .collect())
 }
 
-fn operand(tensor: &Tensor) -> Operand<'_> {
-    Operand {
-        dtype: tensor.dtype(),
-        shape: tensor.shape(),
-    }
-}
-
-/// Runs an op's kernel from tensors into new tensors.
-fn run_on(op: &dyn Op, tensors: &[&Tensor], results: &[Tensor]) -> Result<()> {
+/// Runs an op's kernel from tensors into new ones.
+fn run_on<'a>(op: &dyn Op, tensors: &[&'a Tensor], outputs: &mut [TensorMut<'a>]) -> Result<()> {
+    let operand = |dtype, shape| Operand { dtype, shape };
     let bindings = Bindings::default();
+    let inputs: SmallVec<[TensorRef<'_>; 4]> = tensors.iter().map(|tensor| tensor.view()).collect();
     let in_sizes: SmallVec<[Operand<'_>; 4]> =
-        tensors.iter().map(|tensor| operand(tensor)).collect();
-    let out_sizes: SmallVec<[Operand<'_>; 2]> = results.iter().map(operand).collect();
+        inputs.iter().map(|x| operand(x.dtype, x.shape)).collect();
+    let out_sizes: SmallVec<[Operand<'_>; 2]> =
+        outputs.iter().map(|y| operand(y.dtype, y.shape)).collect();
     let need = op.scratch(&in_sizes, &out_sizes, &bindings);
     let scratch = SCRATCH.with(|held| held.borrow_mut().take());
     let scratch = match scratch {
         Some(buffer) if buffer.len() >= need => buffer,
         _ => Buffer::new(need),
     };
-    let inputs: SmallVec<[TensorRef<'_>; 4]> = tensors.iter().map(|tensor| tensor.view()).collect();
-    let mut outputs: SmallVec<[TensorMut<'_>; 2]> = results
-        .iter()
-        // SAFETY: `results` are new tensors that nobody else holds, alive during the call.
-        .map(|tensor| unsafe {
-            TensorMut::new(tensor.dtype(), tensor.shape(), tensor.buffer().as_mut_ptr())
-        })
-        .collect();
     let mut run = Run {
         inputs: &inputs,
-        outputs: &mut outputs,
+        outputs,
         // SAFETY: the scratch buffer is held by this call alone.
         scratch: unsafe { std::slice::from_raw_parts_mut(scratch.as_mut_ptr(), scratch.len()) },
         bindings: &bindings,

@@ -13,7 +13,7 @@ use crate::graph::{Graph, Index, Origin};
 use crate::op::{Operand, Run};
 use crate::passes::memory::{Layout, Place};
 use crate::passes::{Options, optimize};
-use crate::tensor::{TensorMut, TensorRef};
+use crate::tensor::{Fresh, TensorMut, TensorRef};
 use crate::{Result, Tensor, value_error};
 
 /// How many memory plans a plan keeps.
@@ -168,21 +168,15 @@ impl Plan {
     pub fn run(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         let shapes: SmallVec<[&[usize]; 4]> = inputs.iter().map(Tensor::shape).collect();
         let layout = self.layout(&shapes)?;
-        let results: Vec<Tensor> = self
-            .results(&layout)
-            .map(|result| Tensor::empty(result.dtype, result.shape))
-            .collect();
         let views: SmallVec<[TensorRef<'_>; 4]> = inputs.iter().map(Tensor::view).collect();
-        let mut outputs: SmallVec<[TensorMut<'_>; 4]> = results
-            .iter()
-            // SAFETY: new tensors that nobody else holds.
-            .map(|tensor| unsafe {
-                TensorMut::new(tensor.dtype(), tensor.shape(), tensor.buffer().as_mut_ptr())
-            })
-            .collect();
-        self.execute(&layout, &views, &mut outputs)?;
-        drop(outputs);
-        Ok(results)
+        let mut results = self.fresh(&layout);
+        self.execute(&layout, &views, &mut results.views())?;
+        Ok(results.into_tensors().into_vec())
+    }
+
+    /// New tensors for the results under a memory plan.
+    pub fn fresh(&self, layout: &Layout) -> Fresh {
+        Fresh::new(self.results(layout).map(|r| (r.dtype, r.shape)))
     }
 
     /// Runs on borrowed memory, into memory of the caller.
@@ -208,18 +202,8 @@ impl Plan {
         let views: SmallVec<[TensorRef<'_>; 4]> = inputs.iter().map(Tensor::view).collect();
         let mut best = vec![Duration::MAX; self.graph.nodes.len()];
         for _ in 0..repeats.max(1) {
-            let results: Vec<Tensor> = self
-                .results(&layout)
-                .map(|result| Tensor::empty(result.dtype, result.shape))
-                .collect();
-            let mut outputs: Vec<TensorMut<'_>> = results
-                .iter()
-                // SAFETY: new tensors that nobody else holds.
-                .map(|tensor| unsafe {
-                    TensorMut::new(tensor.dtype(), tensor.shape(), tensor.buffer().as_mut_ptr())
-                })
-                .collect();
-            self.walk(&layout, &views, &mut outputs, &mut |n, step| {
+            let mut results = self.fresh(&layout);
+            self.walk(&layout, &views, &mut results.views(), &mut |n, step| {
                 let start = Instant::now();
                 let outcome = step();
                 best[n] = best[n].min(start.elapsed());

@@ -187,6 +187,39 @@ impl Tensor {
     }
 }
 
+/// New tensors, for a kernel to write.
+pub struct Fresh(SmallVec<[Tensor; 2]>);
+
+impl Fresh {
+    /// Tensors of these dtypes and shapes, of unspecified content.
+    pub fn new<'a>(specs: impl Iterator<Item = (DType, &'a [usize])>) -> Fresh {
+        Fresh(
+            specs
+                .map(|(dtype, shape)| Tensor::empty(dtype, shape))
+                .collect(),
+        )
+    }
+
+    /// Views to write.
+    pub fn views(&mut self) -> SmallVec<[TensorMut<'_>; 2]> {
+        // Nobody else holds the tensors, and `self` is borrowed while the views live.
+        self.0
+            .iter()
+            .map(|tensor| TensorMut {
+                dtype: tensor.dtype,
+                shape: &tensor.shape,
+                data: tensor.buffer.as_mut_ptr(),
+                marker: PhantomData,
+            })
+            .collect()
+    }
+
+    /// The tensors, written.
+    pub fn into_tensors(self) -> SmallVec<[Tensor; 2]> {
+        self.0
+    }
+}
+
 impl std::fmt::Debug for Tensor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Tensor({}{:?})", self.dtype, self.shape)

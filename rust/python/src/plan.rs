@@ -80,21 +80,9 @@ impl Plan {
                 let views: Vec<TensorRef<'_>> = arguments.iter().map(Argument::view).collect();
                 let shapes: Vec<&[usize]> = views.iter().map(|view| view.shape).collect();
                 let layout = self.plan.layout(&shapes)?;
-                let results: Vec<Tensor> = self
-                    .plan
-                    .results(&layout)
-                    .map(|r| Tensor::empty(r.dtype, r.shape))
-                    .collect();
-                let mut outputs: Vec<TensorMut<'_>> = results
-                    .iter()
-                    // SAFETY: new tensors that nobody else holds.
-                    .map(|t| unsafe {
-                        TensorMut::new(t.dtype(), t.shape(), t.buffer().as_mut_ptr())
-                    })
-                    .collect();
-                self.plan.execute(&layout, &views, &mut outputs)?;
-                drop(outputs);
-                Ok(results)
+                let mut results = self.plan.fresh(&layout);
+                self.plan.execute(&layout, &views, &mut results.views())?;
+                Ok(results.into_tensors())
             })
             .or_raise()?;
         let list = PyList::empty(py);

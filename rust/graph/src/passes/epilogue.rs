@@ -19,6 +19,7 @@ use crate::op::elementwise::Elementwise;
 use crate::op::layout::Reshape;
 use crate::op::matmul::{Dense, Matmul};
 use crate::op::norm::BatchNormInference;
+use crate::passes::hoist::can_be_early;
 use crate::{DType, Op, Shape, Spec, Tensor};
 
 /// Fuses biases, activations and batch norms into the products before them.
@@ -242,9 +243,6 @@ fn fold_batch_norm(
 fn early(graph: &Graph, value: Index, fixed: &dyn Fn(&Index) -> bool) -> bool {
     fixed(&value)
         || graph.producer(value).is_some_and(|node| {
-            !node.op.is_stateful()
-                && !node.inputs.is_empty()
-                && graph.spec(value).shape.iter().all(|dim| !dim.is_symbolic())
-                && node.inputs.iter().all(|&input| early(graph, input, fixed))
+            can_be_early(graph, node) && node.inputs.iter().all(|&input| early(graph, input, fixed))
         })
 }

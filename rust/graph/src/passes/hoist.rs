@@ -5,7 +5,17 @@
 //! ```
 //! Folded batch norms and packed weights are such values. Only graphs that update no variable are split so.
 
-use crate::graph::{Graph, Origin};
+use crate::graph::{Graph, Node, Origin};
+
+/// Whether a call gives the same, in memory of known size, whenever its operands are the same.
+pub(super) fn can_be_early(graph: &Graph, node: &Node) -> bool {
+    !node.op.is_stateful()
+        && !node.inputs.is_empty()
+        && node
+            .outputs
+            .iter()
+            .all(|&output| graph.spec(output).shape.known().is_some())
+}
 
 /// Moves such calls into `Graph::prologue`.
 pub fn hoist(graph: &mut Graph) {
@@ -19,15 +29,7 @@ pub fn hoist(graph: &mut Graph) {
         .collect();
     let mut moved = vec![false; graph.nodes.len()];
     for (n, node) in graph.nodes.iter().enumerate() {
-        let known = node
-            .outputs
-            .iter()
-            .all(|&o| graph.spec(o).shape.known().is_some());
-        if known
-            && !node.op.is_stateful()
-            && !node.inputs.is_empty()
-            && node.inputs.iter().all(|&i| early[i])
-        {
+        if can_be_early(graph, node) && node.inputs.iter().all(|&i| early[i]) {
             moved[n] = true;
             for &output in &node.outputs {
                 early[output] = true;

@@ -1,0 +1,114 @@
+//! A warm run allocates nothing, on no thread: a counting allocator watches.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use graph::op::{Attr, Attrs, builder};
+use graph::passes::Options;
+use graph::trace::Trace;
+use graph::{DType, Emitter, Graph, Plan, Shape, Spec, Tensor, Value, Variable};
+
+/// The system's allocator, with a count of the requests.
+struct Counting;
+
+static REQUESTS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: the system's allocator does the work.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        REQUESTS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller promised.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, data: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promised.
+        unsafe { System.dealloc(data, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn ramp(shape: &[usize]) -> Tensor {
+    let n: usize = shape.iter().product();
+    let values: Vec<f32> = (0..n).map(|i| (i as f32 * 0.37).sin() * 0.1).collect();
+    Tensor::from_slice(&values, shape)
+}
+
+fn ints(list: &[usize]) -> Attr<'static> {
+    Attr::List(list.iter().map(|&n| Attr::Int(n.into())).collect())
+}
+
+fn call(name: &str, attributes: &[(&'static str, Attr<'static>)], operands: &[&Value]) -> Value {
+    let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
+    let op = builder(name).unwrap()(&Attrs(attributes.iter().cloned().collect())).unwrap();
+    e.one(op, operands).unwrap()
+}
+
+/// Convolution, bias, relu, pooling, flattening, two products, softmax.
+fn network() -> Graph {
+    let variables: Vec<Variable> = [&[3, 3, 8, 32][..], &[32], &[32 * 14 * 14, 64], &[64, 10]]
+        .map(|shape| Variable::new(ramp(shape)))
+        .into();
+    let [kernel, bias, hidden, head] = [0, 1, 2, 3].map(|i| variables[i].read());
+    let trace = Trace::begin();
+    let shape: Shape = [trace.symbol("batch"), 28.into(), 28.into(), 8.into()]
+        .into_iter()
+        .collect();
+    let x = trace
+        .input(Spec {
+            dtype: DType::Float32,
+            shape,
+        })
+        .unwrap();
+    let y = call(
+        "conv",
+        &[("strides", ints(&[1, 1])), ("padding", Attr::Str("same"))],
+        &[&x, &kernel],
+    );
+    let y = call("relu", &[], &[&call("add", &[], &[&y, &bias])]);
+    let y = call(
+        "max_pool",
+        &[("window", ints(&[2, 2])), ("strides", ints(&[2, 2]))],
+        &[&y],
+    );
+    let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
+    let flat: Shape = [x.spec().shape[0].clone(), (32 * 14 * 14).into()]
+        .into_iter()
+        .collect();
+    let y = graph::op::layout::reshape(e, &y, &flat).unwrap();
+    let y = call("tanh", &[], &[&call("matmul", &[], &[&y, &hidden])]);
+    let y = call("matmul", &[], &[&y, &head]);
+    trace
+        .finish(&[call(
+            "softmax",
+            &[("axis", Attr::Int(1usize.into()))],
+            &[&y],
+        )])
+        .unwrap()
+}
+
+#[test]
+fn a_warm_run_allocates_nothing() {
+    let plan = Plan::new(network(), Options::default()).unwrap();
+    for threads in [1, 2] {
+        kernels::threads::set_num_threads(threads);
+        for batch in [1, 8] {
+            let x = ramp(&[batch, 28, 28, 8]);
+            let layout = plan.layout(&[x.shape()]).unwrap();
+            let mut results = plan.fresh(&layout);
+            let mut run = || {
+                let before = REQUESTS.load(Ordering::SeqCst);
+                let layout = plan.layout(&[x.shape()]).unwrap();
+                plan.execute(&layout, &[x.view()], &mut results.views())
+                    .unwrap();
+                REQUESTS.load(Ordering::SeqCst) - before
+            };
+            let cold = run();
+            assert!(threads == 2 || batch == 8 || cold > 0, "the count works");
+            run();
+            assert_eq!([run(), run()], [0, 0], "{threads} threads, batch {batch}");
+        }
+    }
+}
