@@ -76,3 +76,9 @@ pub fn set_num_threads(n: usize) -> PyResult<()> {
     kernels::threads::set_num_threads(n);
     Ok(())
 }
+
+/// The rate of float32 multiply-adds of one core, in operations per second, as measured within about 30 milliseconds.
+#[pyfunction]
+pub fn fma_peak(py: Python<'_>) -> f64 {
+    py.detach(kernels::peak::fma_peak)
+}

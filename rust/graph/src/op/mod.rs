@@ -26,6 +26,7 @@ pub mod pool;
 pub mod random;
 mod real;
 pub mod reduce;
+pub mod slice;
 pub mod softmax;
 pub mod sort;
 pub mod term;
@@ -241,6 +242,7 @@ const FAMILIES: &[Family] = &[
     pool::OPS,
     random::OPS,
     reduce::OPS,
+    slice::OPS,
     softmax::OPS,
     sort::OPS,
 ];

@@ -1,0 +1,131 @@
+"""A process that measures one library: it reads requests as lines of JSON and answers each with one."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benches.workloads import WORKLOADS
+
+
+def keras_of(library: str) -> Any:
+    """Returns the package that stands for Keras in this process."""
+    if library == "cornu":
+        import cornu
+
+        return cornu
+    from tensorflow import keras
+
+    return keras
+
+
+def predict(keras: Any, model: Any, x: np.ndarray, y: np.ndarray) -> Callable[[], Any]:
+    """`model.predict`, as people call it."""
+    return lambda: model.predict(x, verbose=0, batch_size=len(x))
+
+
+def call(keras: Any, model: Any, x: np.ndarray, y: np.ndarray) -> Callable[[], Any]:
+    """`model(x)`; for tf.keras inside a `tf.function`, its best setting."""
+    if keras.__name__ != "cornu":
+        import tensorflow as tf
+
+        compiled = tf.function(model)
+        return lambda: compiled(x).numpy()
+    return lambda: model(x)
+
+
+def train_on_batch(keras: Any, model: Any, x: np.ndarray, y: np.ndarray) -> Callable[[], Any]:
+    """One training step."""
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return lambda: model.train_on_batch(x, y)
+
+
+def epoch(keras: Any, model: Any, x: np.ndarray, y: np.ndarray) -> Callable[[], Any]:
+    """One epoch of `fit` in batches of 32."""
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return lambda: model.fit(x, y, batch_size=32, verbose=0)
+
+
+ACTIONS = {"predict": predict, "call": call, "train_on_batch": train_on_batch, "epoch": epoch}
+
+
+def matmul(library: str, size: list[int]) -> Callable[[], Any]:
+    """A product of float32 matrices [m, n, k]."""
+    m, n, k = size
+    random = np.random.default_rng(0)
+    a, b = (random.random(shape, dtype="float32") for shape in ((m, k), (k, n)))
+    if library == "numpy":
+        return lambda: a @ b
+    if library == "cornu":
+        from cornu import ops as package
+
+        a, b = (package.convert_to_tensor(x) for x in (a, b))
+        return lambda: package.matmul(a, b)
+    import tensorflow as tf
+
+    a, b = tf.constant(a), tf.constant(b)
+    return lambda: tf.matmul(a, b)
+
+
+def best(run: Callable[[], Any], seconds: float, between: Callable[[], Any] | None = None) -> float:
+    """Returns the shortest time of a call, of as many as fit into `seconds` and at least three."""
+    times, end = [], time.perf_counter() + seconds
+    while len(times) < 3 or time.perf_counter() < end:
+        if between:
+            between()
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+class Worker:
+    """Answers requests; the last built thing is what is measured."""
+
+    def __init__(self, library: str) -> None:
+        self.library = library
+
+    def build(self, workload: str, action: str, count: int, weights: str) -> Any:
+        """Prepares an action; the first library stores its weights in the file, the others read them."""
+        keras = keras_of(self.library)
+        model = WORKLOADS[workload].build(keras)
+        x, y = WORKLOADS[workload].data(count)
+        if self.library == "cornu":
+            np.savez(weights, *model.get_weights())
+        else:
+            with np.load(weights) as arrays:
+                model.set_weights([arrays[name] for name in arrays.files])
+        output = np.asarray(model.predict(x[:8], verbose=0))
+        self.run = ACTIONS[action](keras, model, x, y)
+        return output.tolist()
+
+    def matmul(self, size: list[int]) -> None:
+        """Prepares a product."""
+        self.run = matmul(self.library, size)
+
+    def measure(self, seconds: float) -> float:
+        """Returns the best time of a call."""
+        return best(self.run, seconds)
+
+    def peak(self) -> float:
+        """Returns the rate of multiply-adds of one core, in operations per second."""
+        from cornu import _cornu
+
+        return _cornu.fma_peak()
+
+
+def main() -> None:
+    """Serves requests `[method, arguments]` until the input ends."""
+    worker = Worker(sys.argv[1])
+    answers, sys.stdout = sys.stdout, sys.stderr
+    for line in sys.stdin:
+        method, arguments = json.loads(line)
+        answers.write(json.dumps(getattr(worker, method)(**arguments)) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
