@@ -1,6 +1,7 @@
 """Measures Cornu and its peers in turns; prints the ratios and writes them into the README.
 
-`python -m benches` runs everything; `python -m benches LSTM matmul` what has such a word in its name.
+`python -m benches` runs everything, `python -m benches LSTM matmul` what has such a word in its
+name.
 """
 
 import json
@@ -137,7 +138,7 @@ def workload(name: str, action: str, count: int, threads: int) -> dict[str, Any]
 
 
 def row(result: dict[str, Any]) -> str:
-    """Returns a line of the table: what was measured, the best peer, the ratio to it, the share of the peak."""
+    """Returns a line of the table: what was measured, the best peer, ratio, share of the peak."""
     times = result["times"]
     peer = min((name for name in times if name != "cornu"), key=times.__getitem__)
     share = f"{result['share']:.2f}" if "share" in result else ""

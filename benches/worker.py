@@ -1,4 +1,4 @@
-"""A process that measures one library: it reads requests as lines of JSON and answers each with one."""
+"""A process that measures one library: it answers each line of JSON that it reads with one."""
 
 import json
 import sys
@@ -89,7 +89,7 @@ class Worker:
         self.library = library
 
     def build(self, workload: str, action: str, count: int, weights: str) -> Any:
-        """Prepares an action; the first library stores its weights in the file, the others read them."""
+        """Prepares an action; the first library stores its weights in the file that others read."""
         keras = keras_of(self.library)
         model = WORKLOADS[workload].build(keras)
         x, y = WORKLOADS[workload].data(count)
