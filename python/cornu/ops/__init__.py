@@ -13,6 +13,7 @@ _FAMILIES = {
         "softsign sparse_plus sparse_sigmoid sparsemax squareplus swish tanh_shrink threshold"
     ),
     ".attention": "dot_product_attention",
+    ".complex_numbers": "angle conj conjugate imag isreal real",
     ".convolution": (
         "adaptive_average_pool adaptive_max_pool average_pool conv conv_transpose depth_to_space "
         "depthwise_conv fold max_pool separable_conv space_to_depth unfold"
@@ -29,20 +30,23 @@ _FAMILIES = {
     ),
     ".ctc": "ctc_decode ctc_loss",
     ".elementwise": (
-        "abs absolute add angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh bitwise_and "
-        "bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor "
-        "cbrt ceil clip conj conjugate cos cosh deg2rad divide divide_no_nan equal erf erfc erfinv "
-        "exp exp2 expm1 fabs floor floor_divide fmax fmin fmod gcd greater greater_equal heaviside "
-        "hypot i0 imag isclose isfinite isinf isnan isneginf isposinf isreal lcm ldexp left_shift "
-        "less less_equal log log10 log1p log2 logaddexp logaddexp2 logical_and logical_not "
-        "logical_or logical_xor maximum minimum mod multiply nan_to_num negative nextafter "
-        "not_equal power rad2deg real reciprocal right_shift round rsqrt sign signbit sin sinc "
-        "sinh sqrt square subtract tan tanh true_divide trunc"
+        "abs absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt ceil clip cos "
+        "cosh deg2rad divide divide_no_nan equal erf erfc erfinv exp exp2 expm1 fabs floor "
+        "floor_divide fmax fmin fmod gcd greater greater_equal heaviside hypot i0 isfinite isinf "
+        "isnan isneginf isposinf lcm ldexp less less_equal log log10 log1p log2 logaddexp "
+        "logaddexp2 maximum minimum mod multiply nan_to_num negative nextafter not_equal power "
+        "rad2deg reciprocal round rsqrt sign signbit sin sinc sinh sqrt square subtract tan tanh "
+        "true_divide trunc"
     ),
     ".indexing": "get_item",
     ".linalg": (
-        "cdist cholesky cholesky_inverse det eig eigh inv jvp logdet lstsq lu_factor "
-        "matrix_rank norm pinv qr slogdet solve solve_triangular svd"
+        "cdist cholesky cholesky_inverse det eig eigh inv jvp logdet lstsq lu_factor matrix_rank "
+        "norm pinv qr slogdet solve solve_triangular svd"
+    ),
+    ".logic": (
+        "bitwise_and bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift "
+        "bitwise_xor isclose left_shift logical_and logical_not logical_or logical_xor "
+        "right_shift"
     ),
     ".losses": (
         "binary_crossentropy categorical_crossentropy multi_hot one_hot psnr "
@@ -50,24 +54,27 @@ _FAMILIES = {
     ),
     ".manipulation": (
         "append array_split broadcast_to concatenate copy diag diagflat diagonal dsplit dstack "
-        "expand_dims flip fliplr flipud hsplit hstack moveaxis pad ravel repeat reshape roll rot90 "
-        "split squeeze stack swapaxes tile transpose unravel_index view vsplit vstack"
+        "expand_dims flip fliplr flipud hsplit hstack moveaxis pad ravel repeat reshape roll "
+        "rot90 split squeeze stack swapaxes tile transpose unravel_index view vsplit vstack"
+    ),
+    ".nan_reduction": (
+        "nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmin nanprod nanstd nansum "
+        "nanvar"
     ),
     ".normalization": (
         "batch_normalization layer_normalization moments normalize rms_normalization"
     ),
     ".products": "correlate corrcoef cross dot einsum inner kron matmul outer tensordot vdot",
+    ".quantiles": "median nanmedian nanpercentile nanquantile percentile quantile",
     ".rearrangement": "rearrange",
     ".reduction": (
         "all allclose amax amin any argmax argmin average count_nonzero cumprod cumsum diff "
-        "logsumexp max mean median min nanargmax nanargmin nancumprod nancumsum nanmax nanmean "
-        "nanmedian nanmin nanpercentile nanprod nanquantile nanstd nansum nanvar percentile prod "
-        "ptp quantile std sum trace trapezoid var"
+        "logsumexp max mean min prod ptp std sum trace trapezoid var"
     ),
     ".segments": "segment_max segment_min segment_prod segment_sum",
     ".selection": (
-        "argpartition argsort bincount digitize histogram in_top_k isin nonzero "
-        "searchsorted select sort take take_along_axis top_k unique vectorize where"
+        "argpartition argsort bincount digitize histogram in_top_k isin nonzero searchsorted "
+        "select sort take take_along_axis top_k unique vectorize where"
     ),
     ".signal": (
         "extract_sequences fft fft2 ifft2 irfft istft polar rfft stft view_as_complex view_as_real"

@@ -28,7 +28,7 @@ def unary(name: str, promote: str | None, doc: str) -> Callable[[Any], Tensor]:
     def function(x: Any) -> Tensor:
         return apply(x)
 
-    return _finish(
+    return finish(
         function,
         name,
         f"{doc}\n\nArgs:\n    x: A tensor of any shape.\n\n"
@@ -43,20 +43,10 @@ def binary(name: str, promote: str | None, doc: str) -> Callable[[Any, Any], Ten
     def function(x1: Any, x2: Any) -> Tensor:
         return apply(x1, x2)
 
-    return _finish(function, name, doc + _BINARY.format(a="x1", b="x2"))
+    return finish(function, name, doc + BINARY.format(a="x1", b="x2"))
 
 
-def bitwise(name: str, doc: str, *, spelled: str | None = None) -> Callable[[Any, Any], Tensor]:
-    """The function `name(x, y)` of integers: the primitive `spelled`."""
-    apply = primitive(spelled or name, promote="result")
-
-    def function(x: Any, y: Any) -> Tensor:
-        return apply(x, y)
-
-    return _finish(function, name, doc + _BINARY.format(a="x", b="y"))
-
-
-_BINARY = """
+BINARY = """
 
 Args:
     {a}: A tensor.
@@ -67,7 +57,7 @@ Returns:
 """
 
 
-def _finish(function: Callable[..., Tensor], name: str, doc: str) -> Callable[..., Tensor]:
+def finish(function: Callable[..., Tensor], name: str, doc: str) -> Callable[..., Tensor]:
     function.__name__ = function.__qualname__ = name
     # The module that the function is made for, where pickle looks for it.
     function.__module__ = sys._getframe(2).f_globals["__name__"]
@@ -116,7 +106,6 @@ isfinite = unary("isfinite", "float", "Whether each element is finite.")
 
 negative = unary("negative", "result", "The negative of each element.")
 sign = unary("sign", "result", "The sign of each element: -1, 0 or 1.")
-bitwise_not = unary("bitwise_not", "result", "Each bit inverted.")
 
 add = binary("add", "result", "The sum of two tensors, element by element.")
 subtract = binary("subtract", "result", "The difference of two tensors, element by element.")
@@ -132,12 +121,8 @@ less_equal = binary("less_equal", "result", "Whether `x1 <= x2`.")
 greater = binary("greater", "result", "Whether `x1 > x2`.")
 greater_equal = binary("greater_equal", "result", "Whether `x1 >= x2`.")
 
-bitwise_and = bitwise("bitwise_and", "The bits that are set in both.")
-bitwise_or = bitwise("bitwise_or", "The bits that are set in either.")
-bitwise_xor = bitwise("bitwise_xor", "The bits that are set in one of the two.")
 
 true_divide = renamed(divide, "true_divide")
-bitwise_invert = renamed(bitwise_not, "bitwise_invert")
 
 
 _abs = primitive("abs")
@@ -145,20 +130,14 @@ _square = primitive("square")
 _round = primitive("round")
 _trunc = primitive("trunc")
 _clip = primitive("clip")
-_conj = primitive("conj")
-_real = primitive("real")
-_imag = primitive("imag")
 _floor_divide = primitive("floor_divide", promote="result")
 _mod = primitive("mod", promote="result")
 _power = primitive("power", promote="result")
-_left_shift = primitive("left_shift", promote="result")
-_right_shift = primitive("right_shift", promote="result")
-_logical = {name: primitive(f"logical_{name}") for name in ("not", "and", "or", "xor")}
 _select = primitive("where")
 _broadcast_to = primitive("broadcast_to")
 
 
-def _numbers(x1: Any, x2: Any) -> tuple[Any, Any]:
+def numbers(x1: Any, x2: Any) -> tuple[Any, Any]:
     """The operands, as `int32` if both are truths."""
     return (numeric(x1), x2) if common_dtype(x1, x2) == "bool" else (x1, x2)
 
@@ -272,7 +251,7 @@ def floor_divide(x1: Any, x2: Any) -> Tensor:
     Returns:
         A tensor of the shape that both broadcast to.
     """
-    return _floor_divide(*_numbers(x1, x2))
+    return _floor_divide(*numbers(x1, x2))
 
 
 @op
@@ -286,7 +265,7 @@ def mod(x1: Any, x2: Any) -> Tensor:
     Returns:
         A tensor of the shape that both broadcast to.
     """
-    return _mod(*_numbers(x1, x2))
+    return _mod(*numbers(x1, x2))
 
 
 @op
@@ -300,7 +279,7 @@ def fmod(x1: Any, x2: Any) -> Tensor:
     Returns:
         A tensor of the shape that both broadcast to.
     """
-    x1, x2 = promoted(*_numbers(x1, x2))
+    x1, x2 = promoted(*numbers(x1, x2))
     rest = _mod(abs(x1), abs(x2))
     return _select(x1 < 0, negative(rest), rest) if not x1.dtype.startswith("uint") else rest
 
@@ -316,66 +295,7 @@ def power(x1: Any, x2: Any) -> Tensor:
     Returns:
         A tensor of the shape that both broadcast to.
     """
-    return _power(*_numbers(x1, x2))
-
-
-@op
-def bitwise_left_shift(x: Any, y: Any) -> Tensor:
-    """The bits of `x` moved left by `y` places.
-
-    Args:
-        x: A tensor of integers.
-        y: A tensor of integers whose shape broadcasts with that of `x`.
-
-    Returns:
-        A tensor of the shape that both broadcast to.
-    """
-    return _left_shift(*_numbers(x, y))
-
-
-@op
-def bitwise_right_shift(x: Any, y: Any) -> Tensor:
-    """The bits of `x` moved right by `y` places.
-
-    Args:
-        x: A tensor of integers.
-        y: A tensor of integers whose shape broadcasts with that of `x`.
-
-    Returns:
-        A tensor of the shape that both broadcast to.
-    """
-    return _right_shift(*_numbers(x, y))
-
-
-left_shift = renamed(bitwise_left_shift, "left_shift")
-right_shift = renamed(bitwise_right_shift, "right_shift")
-
-
-def _logical_binary(name: str, doc: str) -> Callable[[Any, Any], Tensor]:
-    apply = _logical[name]
-
-    def function(x1: Any, x2: Any) -> Tensor:
-        return apply(as_tensor(x1, "bool"), as_tensor(x2, "bool"))
-
-    return _finish(function, f"logical_{name}", doc + _BINARY.format(a="x1", b="x2"))
-
-
-logical_and = _logical_binary("and", "Whether both elements are true.")
-logical_or = _logical_binary("or", "Whether either element is true.")
-logical_xor = _logical_binary("xor", "Whether exactly one element is true.")
-
-
-@op
-def logical_not(x: Any) -> Tensor:
-    """Whether each element is false.
-
-    Args:
-        x: A tensor of any shape.
-
-    Returns:
-        A `bool` tensor of the same shape.
-    """
-    return _logical["not"](as_tensor(x, "bool"))
+    return _power(*numbers(x1, x2))
 
 
 @op
@@ -784,105 +704,6 @@ def lcm(x1: Any, x2: Any) -> Tensor:
     divisor = gcd(x1, x2)
     divisor = _select(equal(divisor, 0), as_tensor(1, divisor.dtype), divisor)
     return _floor_divide(abs(x1), divisor) * abs(x2)
-
-
-@op
-def isclose(
-    x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
-) -> Tensor:
-    """Whether `|x1 - x2| <= atol + rtol * |x2|`, element by element.
-
-    Args:
-        x1: A tensor.
-        x2: A tensor whose shape broadcasts with that of `x1`.
-        rtol: The tolerance relative to `x2`.
-        atol: The absolute tolerance.
-        equal_nan: Whether two that are not numbers are close.
-
-    Returns:
-        A `bool` tensor of the shape that both broadcast to.
-    """
-    x1, x2 = promoted(x1, x2, floating=True)
-    close = less_equal(_abs(x1 - x2), atol + rtol * _abs(x2))
-    finite = logical_and(isfinite(x1), isfinite(x2))
-    close = logical_or(logical_and(close, finite), equal(x1, x2))
-    return logical_or(close, logical_and(isnan(x1), isnan(x2))) if equal_nan else close
-
-
-@op
-def real(x: Any) -> Tensor:
-    """The real part of each element.
-
-    Args:
-        x: A tensor of any shape.
-
-    Returns:
-        A real tensor of the same shape.
-    """
-    x = as_tensor(x)
-    return _real(x) if x.dtype.startswith("complex") else x
-
-
-@op
-def imag(x: Any) -> Tensor:
-    """The imaginary part of each element.
-
-    Args:
-        x: A tensor of any shape.
-
-    Returns:
-        A real tensor of the same shape.
-    """
-    x = as_tensor(x)
-    return (
-        _imag(x)
-        if x.dtype.startswith("complex")
-        else _broadcast_to(as_tensor(0, x.dtype), shape=x.shape)
-    )
-
-
-@op
-def conj(x: Any) -> Tensor:
-    """The complex conjugate of each element.
-
-    Args:
-        x: A tensor of any shape.
-
-    Returns:
-        A tensor of the same shape and dtype.
-    """
-    x = as_tensor(x)
-    return _conj(x) if x.dtype.startswith("complex") else x
-
-
-conjugate = renamed(conj, "conjugate")
-
-
-@op
-def isreal(x: Any) -> Tensor:
-    """Whether the imaginary part of each element is zero.
-
-    Args:
-        x: A tensor of any shape.
-
-    Returns:
-        A `bool` tensor of the same shape.
-    """
-    return equal(imag(x), 0)
-
-
-@op
-def angle(x: Any) -> Tensor:
-    """The angle of each complex number, in radians.
-
-    Args:
-        x: A tensor of any shape.
-
-    Returns:
-        A float tensor of the same shape.
-    """
-    x = as_float(x)
-    return arctan2(imag(x), real(x))
 
 
 @op

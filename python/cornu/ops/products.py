@@ -91,7 +91,7 @@ def vdot(x1: Any, x2: Any) -> Tensor:
     Returns:
         A scalar.
     """
-    from cornu.ops.elementwise import conj
+    from cornu.ops.complex_numbers import conj
 
     return dot(ravel(conj(x1)), ravel(x2))
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from cornu._cornu import Tensor, primitive
+from cornu.ops.complex_numbers import imag, real
 from cornu.ops.creation import counting
-from cornu.ops.elementwise import imag, real
 from cornu.ops.manipulation import moveaxis, pad, reshape, stack
 from cornu.ops.operation import op
 from cornu.ops.products import matmul
