@@ -71,7 +71,7 @@ def renamed(function: Callable[..., Tensor], name: str) -> Callable[..., Tensor]
     copy = FunctionType(
         inner.__code__, inner.__globals__, name, inner.__defaults__, inner.__closure__
     )
-    copy.__qualname__ = name
+    copy.__qualname__, copy.__module__ = name, inner.__module__
     copy.__doc__, copy.__annotations__ = inner.__doc__, inner.__annotations__
     return op(copy)
 
