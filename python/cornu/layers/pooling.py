@@ -78,7 +78,7 @@ class MaxPooling3D(_MaxPooling):
 class _AveragePooling(_Pooling):
     def __init__(
         self,
-        pool_size: Any,
+        pool_size: Any = 2,
         strides: Any = None,
         padding: str = "valid",
         data_format: str | None = None,
