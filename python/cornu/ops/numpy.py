@@ -4,11 +4,15 @@ from cornu.lazy import attach
 from cornu.ops import _FAMILIES
 
 _WHOLE = (
+    ".complex_numbers",
     ".creation",
     ".elementwise",
     ".indexing",
+    ".logic",
     ".manipulation",
+    ".nan_reduction",
     ".products",
+    ".quantiles",
     ".reduction",
     ".selection",
 )
