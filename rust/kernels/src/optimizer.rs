@@ -1,10 +1,10 @@
-//! Updates of optimizers: elementwise programs of several results, each written over its operand, in one pass over memory.
+//! Updates of optimizers: each state is read and written once, in one pass over memory.
 //!
-//! The formulas are Keras's. Rates are scalars of the variable's dtype.
-use crate::DType;
-use crate::elementwise::{Compute, Instruction, Op, Program, Unsupported, Value};
+//! The formulas are Keras's.
+use simd::{Float, Isa, Lanes, Task, dispatch};
 
-use Value::{Constant, Input};
+use crate::real::{Real, load_at, store_at};
+use crate::threads::{Disjoint, grain, parallel_for};
 
 /// An update; operands and results are those of its variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,93 +46,146 @@ impl Update {
         }
     }
 
-    /// The program on variables of this dtype.
+    /// Moves `states`, the variable first, one step along its gradient.
     ///
-    /// # Errors
-    /// When the dtype is none of floats.
-    pub fn program(self, dtype: DType) -> Result<Program, Unsupported> {
-        let mut code = Code::default();
-        let c = &mut code;
-        let variable = Input(0);
-        let gradient = Input(self.states());
-        let rate = |i: usize| Input(self.states() + 1 + i);
-        let results: Vec<Value> = match self {
-            Update::Sgd => {
-                let step = c.push(Op::Multiply, &[rate(0), gradient]);
-                vec![c.push(Op::Subtract, &[variable, step])]
-            }
-            Update::Momentum { nesterov } => {
-                let (learning_rate, momentum) = (rate(0), rate(1));
-                let step = c.push(Op::Multiply, &[gradient, learning_rate]);
-                let kept = c.push(Op::Multiply, &[Input(1), momentum]);
-                let velocity = c.push(Op::Subtract, &[kept, step]);
-                let mut by = velocity;
-                if nesterov {
-                    let ahead = c.push(Op::Multiply, &[velocity, momentum]);
-                    by = c.push(Op::Subtract, &[ahead, step]);
+    /// # Panics
+    /// When there is another number of states or rates, or a state is not as long as the gradient.
+    pub fn step<T: Real>(self, states: &mut [&mut [T]], gradient: &[T], rates: &[T]) {
+        let n = gradient.len();
+        assert_eq!(
+            (states.len(), rates.len()),
+            (self.states(), self.rates()),
+            "states and rates of {self:?}"
+        );
+        assert!(
+            states.iter().all(|state| state.len() == n),
+            "states as long as the gradient"
+        );
+        let mut whole = [const { None }; MAX_STATES];
+        for (whole, state) in whole.iter_mut().zip(states) {
+            *whole = Some(Disjoint::new(state));
+        }
+        parallel_for(n, grain(ITEM_COST), |range| {
+            let mut states: [&mut [T]; MAX_STATES] = Default::default();
+            for (part, whole) in states.iter_mut().zip(&whole) {
+                if let Some(whole) = whole {
+                    // SAFETY: the ranges of a parallel region are disjoint.
+                    *part = unsafe { whole.slice_mut(range.clone()) };
                 }
-                vec![c.push(Op::Add, &[variable, by]), velocity]
             }
-            Update::Adam | Update::Amsgrad => {
-                let (step_size, beta_1, beta_2, epsilon) = (rate(0), rate(1), rate(2), rate(3));
-                let mean = c.towards(Input(1), gradient, beta_1);
-                let square = c.push(Op::Square, &[gradient]);
-                let square = c.towards(Input(2), square, beta_2);
-                let mut results = vec![variable, mean, square];
-                let mut divisor = square;
-                if self == Update::Amsgrad {
-                    divisor = c.push(Op::Maximum, &[Input(3), square]);
-                    results.push(divisor);
-                }
-                let root = c.push(Op::Sqrt, &[divisor]);
-                let divisor = c.push(Op::Add, &[root, epsilon]);
-                let step = c.push(Op::Multiply, &[mean, step_size]);
-                let step = c.push(Op::Divide, &[step, divisor]);
-                results[0] = c.push(Op::Subtract, &[variable, step]);
-                results
-            }
-            Update::Rmsprop => {
-                let (learning_rate, rho, epsilon) = (rate(0), rate(1), rate(2));
-                let kept = c.push(Op::Multiply, &[rho, Input(1)]);
-                let rest = c.push(Op::Subtract, &[Constant(1.0), rho]);
-                let square = c.push(Op::Square, &[gradient]);
-                let new = c.push(Op::Multiply, &[rest, square]);
-                let square = c.push(Op::Add, &[kept, new]);
-                let divisor = c.push(Op::Add, &[square, epsilon]);
-                let root = c.push(Op::Sqrt, &[divisor]);
-                let step = c.push(Op::Multiply, &[learning_rate, gradient]);
-                let step = c.push(Op::Divide, &[step, root]);
-                vec![c.push(Op::Subtract, &[variable, step]), square]
-            }
-        };
-        let inputs = vec![dtype; self.states() + 1 + self.rates()];
-        let outputs: Vec<_> = results.into_iter().map(|value| (value, dtype)).collect();
-        Program::new(Compute::of(dtype), &inputs, &code.0, &outputs)
+            dispatch(Step {
+                update: self,
+                states,
+                gradient: &gradient[range],
+                rates,
+            });
+        });
     }
 }
 
-#[derive(Default)]
-struct Code(Vec<Instruction>);
+const MAX_STATES: usize = 4;
 
-impl Code {
-    fn push(&mut self, op: Op, args: &[Value]) -> Value {
-        self.0.push(Instruction::new(op, args));
-        Value::Result(self.0.len() - 1)
+/// The cost of an item in elementwise operations: a root and a division.
+const ITEM_COST: usize = 12;
+
+/// A range of a variable.
+struct Step<'a, T> {
+    update: Update,
+    states: [&'a mut [T]; MAX_STATES],
+    gradient: &'a [T],
+    rates: &'a [T],
+}
+
+impl<T: Real> Task for Step<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let rate = |i: usize| T::Lanes::<I>::splat(isa, self.rates[i]);
+        let one = T::Lanes::<I>::splat(isa, T::from_f64(1.0));
+        match self.update {
+            Update::Sgd => {
+                let learning_rate = rate(0);
+                self.each(isa, |[w], g| [learning_rate.neg_mul_add(g, w)]);
+            }
+            Update::Momentum { nesterov } => {
+                let (learning_rate, momentum) = (rate(0), rate(1));
+                self.each(isa, |[w, velocity], g| {
+                    let step = g * learning_rate;
+                    let velocity = velocity * momentum - step;
+                    let by = if nesterov {
+                        velocity * momentum - step
+                    } else {
+                        velocity
+                    };
+                    [w + by, velocity]
+                });
+            }
+            Update::Adam | Update::Amsgrad => {
+                let (size, epsilon) = (rate(0), rate(3));
+                let (mean_part, square_part) = (one - rate(1), one - rate(2));
+                let moments = |mean: T::Lanes<I>, square: T::Lanes<I>, g: T::Lanes<I>| {
+                    let mean = (g - mean).mul_add(mean_part, mean);
+                    (mean, (g * g - square).mul_add(square_part, square))
+                };
+                if self.update == Update::Adam {
+                    self.each(isa, |[w, mean, square], g| {
+                        let (mean, square) = moments(mean, square, g);
+                        [w - mean * size / (square.sqrt() + epsilon), mean, square]
+                    });
+                } else {
+                    self.each(isa, |[w, mean, square, greatest], g| {
+                        let (mean, square) = moments(mean, square, g);
+                        let greatest = greatest.maximum(square);
+                        let w = w - mean * size / (greatest.sqrt() + epsilon);
+                        [w, mean, square, greatest]
+                    });
+                }
+            }
+            Update::Rmsprop => {
+                let (learning_rate, rho, epsilon) = (rate(0), rate(1), rate(2));
+                let rest = one - rho;
+                self.each(isa, |[w, square], g| {
+                    let square = (g * g).mul_add(rest, square * rho);
+                    [w - learning_rate * g / (square + epsilon).sqrt(), square]
+                });
+            }
+        }
     }
+}
 
-    /// `from + (to - from) (1 - keep)`
-    fn towards(&mut self, from: Value, to: Value, keep: Value) -> Value {
-        let by = self.push(Op::Subtract, &[to, from]);
-        let part = self.push(Op::Subtract, &[Constant(1.0), keep]);
-        let by = self.push(Op::Multiply, &[by, part]);
-        self.push(Op::Add, &[from, by])
+impl<T: Real> Step<'_, T> {
+    /// Applies a rule from the first N states and the gradient to those states.
+    #[inline(always)]
+    fn each<I: Isa, const N: usize>(
+        self,
+        isa: I,
+        rule: impl Fn([T::Lanes<I>; N], T::Lanes<I>) -> [T::Lanes<I>; N],
+    ) {
+        let Step {
+            states, gradient, ..
+        } = self;
+        let mut i = 0;
+        while i < gradient.len() {
+            let g = load_at(isa, gradient, i);
+            let mut lanes = [g; N];
+            for k in 0..N {
+                lanes[k] = load_at(isa, states[k], i);
+            }
+            let lanes = rule(lanes, g);
+            for k in 0..N {
+                store_at::<T, I>(lanes[k], states[k], i);
+            }
+            i += T::Lanes::<I>::LEN;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use simd::for_each_isa;
+
     use super::*;
-    use crate::elementwise::Operand;
 
     const EVERY: [Update; 6] = [
         Update::Sgd,
@@ -173,8 +226,8 @@ mod tests {
     #[test]
     fn updates_in_place() {
         let rates = [0.1, 0.9, 0.7, 1e-3];
-        for update in EVERY {
-            for n in [1, 16, 5000] {
+        for_each_isa(|_| {
+            for (update, n) in EVERY.iter().flat_map(|u| [1, 16, 5000].map(|n| (*u, n))) {
                 let number = |i: usize, k: usize| ((i * 7 + k * 31) % 23) as f64 / 11.0 + 0.1;
                 let mut states: Vec<Vec<f64>> = (0..update.states())
                     .map(|k| (0..n).map(|i| number(i, k)).collect())
@@ -186,22 +239,8 @@ mod tests {
                         reference(update, &s, gradient[i], &rates)
                     })
                     .collect();
-                let shape = [n];
-                let pointers: Vec<*mut u8> =
-                    states.iter_mut().map(|s| s.as_mut_ptr().cast()).collect();
-                let mut operands: Vec<Operand> = pointers
-                    .iter()
-                    .map(|p| Operand::from_ptr(p.cast_const(), &shape))
-                    .collect();
-                operands.push(Operand::new(&gradient, &shape));
-                operands.extend(
-                    rates[..update.rates()]
-                        .iter()
-                        .map(|r| Operand::new(std::slice::from_ref(r), &[])),
-                );
-                let program = update.program(DType::Float64).unwrap();
-                // SAFETY: whole tensors of `n` items; results are the first operands' memory.
-                unsafe { program.run(&shape, &operands, &pointers) };
+                let mut parts: Vec<&mut [f64]> = states.iter_mut().map(Vec::as_mut_slice).collect();
+                update.step(&mut parts, &gradient, &rates[..update.rates()]);
                 for i in 0..n {
                     for (k, state) in states.iter().enumerate() {
                         assert!(
@@ -211,6 +250,6 @@ mod tests {
                     }
                 }
             }
-        }
+        });
     }
 }

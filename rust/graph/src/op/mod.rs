@@ -177,9 +177,9 @@ impl<'a> Run<'a, '_> {
         self.outputs[i].as_mut_slice()
     }
 
-    /// Makes result 0 begin as a copy of operand 0, unless both are the same memory already.
-    pub fn carry_over(&mut self) {
-        let (from, to) = (&self.inputs[0], &mut self.outputs[0]);
+    /// Makes result `i` begin as a copy of operand `i`, unless both are the same memory already.
+    pub fn carry_over(&mut self, i: usize) {
+        let (from, to) = (&self.inputs[i], &mut self.outputs[i]);
         if from.address() != to.address().cast_const() {
             to.bytes_mut().copy_from_slice(from.bytes());
         }

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use half::{bf16, f16};
+use kernels::elementwise::cast;
 use kernels::optimizer::Update;
+use kernels::real::Real;
+use smallvec::SmallVec;
 
-use super::elementwise::run_program;
 use super::{Family, Op, Operand, Run, expect_operands, expect_same_dtype};
-use crate::{Error, Result, Spec, Specs, value_error};
+use crate::{Bindings, DType, Element, Result, Spec, Specs, type_error, value_error};
 
 /// The family's ops.
 pub const OPS: Family = &[
@@ -37,8 +40,9 @@ impl Op for Update {
         let count = states + 1 + rates;
         expect_operands(inputs, count..=count)?;
         let dtype = expect_same_dtype(inputs)?;
-        self.program(dtype)
-            .map_err(|why| Error::Type(why.to_string()))?;
+        if !dtype.is_float() {
+            return type_error!("an optimizer's variable of {dtype}");
+        }
         for input in &inputs[1..=states] {
             if input.shape != inputs[0].shape {
                 return value_error!(
@@ -58,9 +62,20 @@ impl Op for Update {
     }
 
     fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {
-        let program = self.program(run.inputs[0].dtype);
-        run_program(&program.map_err(|why| Error::Type(why.to_string()))?, run);
+        match run.inputs[0].dtype {
+            DType::Float64 => step::<f64>(*self, run),
+            DType::Float32 => step::<f32>(*self, run),
+            DType::Float16 => step_of_halves::<f16>(*self, run),
+            _ => step_of_halves::<bf16>(*self, run),
+        }
         Ok(())
+    }
+
+    fn scratch(&self, inputs: &[Operand<'_>], _: &[Operand<'_>], _: &Bindings) -> usize {
+        if inputs[0].dtype.size() > 2 {
+            return 0;
+        }
+        (inputs[0].size() * (self.states() + 1) + self.rates()) * size_of::<f32>()
     }
 
     fn inplace(&self) -> &'static [(usize, usize)] {
@@ -69,5 +84,50 @@ impl Op for Update {
 
     fn flops(&self, inputs: &[Operand<'_>], _: &[Operand<'_>]) -> u64 {
         (inputs[0].size() * 4 * self.states()) as u64
+    }
+}
+
+/// A step where states, gradient and rates are held in numbers with lanes.
+fn step<T: Real>(update: Update, run: &mut Run<'_, '_>) {
+    let count = update.states();
+    for k in 0..count {
+        run.carry_over(k);
+    }
+    let rates: SmallVec<[T; 4]> = (run.inputs[count + 1..].iter())
+        .map(|rate| rate.as_slice::<T>()[0])
+        .collect();
+    let gradient = run.input::<T>(count);
+    let mut states: SmallVec<[&mut [T]; 4]> = (0..count).map(|k| run.output(k)).collect();
+    update.step(&mut states, gradient, &rates);
+}
+
+/// A step that is computed in `f32`, in scratch.
+fn step_of_halves<H: Element>(update: Update, run: &mut Run<'_, '_>) {
+    let (count, n) = (update.states(), run.inputs[0].size());
+    let inputs = run.inputs;
+    let scratch = run.scratch_of::<f32>();
+    let (wide, rates) = scratch.split_at_mut((count + 1) * n);
+    let rates = &mut rates[..update.rates()];
+    for (rate, given) in rates.iter_mut().zip(&inputs[count + 1..]) {
+        cast(given.as_slice::<H>(), std::slice::from_mut(rate));
+    }
+    if n == 0 {
+        return;
+    }
+    let mut parts: SmallVec<[&mut [f32]; 5]> = wide.chunks_exact_mut(n).collect();
+    for (part, given) in parts.iter_mut().zip(inputs) {
+        cast(given.as_slice::<H>(), part);
+    }
+    let (states, gradient) = parts.split_at_mut(count);
+    update.step(states, gradient[0], rates);
+    // The results may be the operands' memory, which is read by now.
+    let addresses: SmallVec<[(*const f32, usize); 4]> = (states.iter())
+        .map(|state| (state.as_ptr(), state.len()))
+        .collect();
+    drop(parts);
+    for (k, (state, len)) in addresses.into_iter().enumerate() {
+        // SAFETY: a part of the scratch, which nothing writes any more.
+        let state = unsafe { std::slice::from_raw_parts(state, len) };
+        cast(state, run.output::<H>(k));
     }
 }

@@ -104,6 +104,15 @@ fn position<E: Reducible>(
     beats: impl Fn(E::Accumulator, E::Accumulator) -> bool,
 ) -> usize {
     const LANES: usize = 32;
+    if row.len() < LANES {
+        let (mut at, mut best) = (0, row[0].widen());
+        for (i, x) in row.iter().map(|x| x.widen()).enumerate().skip(1) {
+            if !best.is_nan() && (beats(x, best) || x.is_nan()) {
+                (at, best) = (i, x);
+            }
+        }
+        return at;
+    }
     // The best number, by lanes: a NaN sticks.
     let mut best = [row[0].widen(); LANES];
     let mut chunks = row.chunks_exact(LANES);
