@@ -372,9 +372,9 @@ class _Rebuilder:
     def __init__(self, custom_objects: Any) -> None:
         self.custom_objects = custom_objects
         self.operations: dict[str, Operation] = {}
-        # The nodes of an operation before the repeated calls don't count: a shared model
-        # brings the calls that it was made of.
-        self.first_node: dict[str, int] = {}
+        # The repeated calls: a shared model brings others, which it was made of or which
+        # another model makes.
+        self.nodes: dict[str, list[Node]] = {}
 
     def tensor(self, history: list) -> KerasTensor:
         """Returns the tensor at a stored place.
@@ -383,9 +383,7 @@ class _Rebuilder:
             LookupError: if the call that gives it was not repeated yet.
         """
         name, node_index, tensor_index = history[:3]
-        operation = self.operations[name]
-        node = operation._inbound_nodes[self.first_node[name] + node_index]
-        return node.outputs[tensor_index]
+        return self.nodes[name][node_index].outputs[tensor_index]
 
     def add_operation(self, stored: dict[str, Any]) -> None:
         from cornu import saving
@@ -402,7 +400,7 @@ class _Rebuilder:
         operation.name = name
         self.operations[name] = operation
         is_input = isinstance(operation, InputLayer)
-        self.first_node[name] = 0 if is_input else len(operation._inbound_nodes)
+        self.nodes[name] = list(operation._inbound_nodes) if is_input else []
 
     def repeat(self, name: str, node: dict[str, Any]) -> None:
         args, kwargs = self._filled(node["args"]), self._filled(node["kwargs"])
@@ -410,6 +408,7 @@ class _Rebuilder:
         if type(operation).__name__ == "GetItem":  # JSON made the tuple of an index a list
             args = tuple(tuple(key) if isinstance(key, list) else key for key in args)
         operation(*args, **kwargs)
+        self.nodes[name].append(operation._inbound_nodes[-1])
 
     def _filled(self, stored: Any) -> Any:
         from cornu import saving

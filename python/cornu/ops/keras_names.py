@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 _TABLE = {
     "numpy": """
-        allclose=AllClose arange:start,stop,step argpartition:x array_split:x average:x,weights
-        broadcast_to:x clip:x dsplit:x einsum:operands expand_dims:x full:fill_value hsplit:x
-        isclose:x1,x2,rtol,atol isin=IsIn moveaxis:x pad:x,constant_values repeat:x reshape:x
+        abs=Absolute allclose=AllClose arange:start,stop,step argpartition:x array_split:x
+        average:x,weights broadcast_to:x clip:x dsplit:x einsum:operands expand_dims:x
+        full:fill_value hsplit:x isclose:x1,x2,rtol,atol isin=IsIn moveaxis:x pad:x,constant_values
+        repeat:x reshape:x
         roll:x searchsorted=SearchSorted select:condlist,choicelist,default split:x swapaxes:x
         tile:x unravel_index:indices vsplit:x where:condition,x1,x2""",
     "nn": """
@@ -46,6 +47,9 @@ _TABLE = {
         rgb_to_grayscale=RGBToGrayscale rgb_to_hsv=RGBToHSV
         scale_and_translate:images,scale,translation sobel_edges=SobelEdges ssim=SSIM""",
 }
+
+# The modules that calls belong to.
+MODULES = tuple(_TABLE)
 
 
 class Entry(NamedTuple):

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import os
 import tempfile
 import time
 import warnings
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from cornu.saving import legacy_h5
-from cornu.saving.serialization import deserialize_keras_object, serialize_keras_object
-from cornu.saving.weights import load_assets, load_tree, save_assets, save_tree
+from cornu.saving.archive import (
+    FolderMembers,
+    ZipMembers,
+    new_h5,
+    open_h5,
+    replacing,
+    write_folder,
+    write_zip,
+)
+from cornu.saving.serialization import (
+    ObjectSharingScope,
+    deserialize_keras_object,
+    parsed_config,
+    serialize_keras_object,
+)
+from cornu.saving.shards import load_sharded, save_sharded
+from cornu.saving.weights import WeightsFile, load_tree, save_tree, walk
 
 _CONFIG = "config.json"
 _METADATA = "metadata.json"
 _WEIGHTS = "model.weights.h5"
+_ASSETS = "assets"
 # A config is text of this many bytes at most.
 _MAX_CONFIG = 256 << 20
 _KERAS_VERSION = "3.15.0"
@@ -37,7 +51,7 @@ def save_model(
         filepath: a path that ends in `.keras` or `.h5` (Keras's older format), or an open binary
             file for the former.
         overwrite: whether an existing file is replaced; else a person is asked.
-        zipped: True or None; kept for calls that pass it.
+        zipped: False for a folder of the files that a `.keras` archive holds.
 
     Raises:
         ValueError: if the ending tells no format.
@@ -52,24 +66,32 @@ def save_model(
             stacklevel=2,
         )
     if hasattr(filepath, "write"):
-        _write_archive(model, filepath)
+        write_zip(filepath, _members(model))
         return
     path = os.fspath(filepath)
-    if path.endswith(".keras"):
-        if _may_write(path, overwrite):
-            with _replacing(path) as file:
-                _write_archive(model, file)
-    elif path.endswith((".h5", ".hdf5")):
-        if _may_write(path, overwrite):
-            with _replacing(path) as file:
-                legacy_h5.save_model(model, file, include_optimizer)
-    else:
+    legacy = path.endswith((".h5", ".hdf5"))
+    if zipped is False and path.endswith(".keras"):
+        raise ValueError(
+            "When using `zipped=False`, the `filepath` argument should not end in `.keras`. "
+            f"Received: filepath={filepath}"
+        )
+    if not path.endswith(".keras") and not legacy and zipped is not False:
         raise ValueError(
             "Invalid filepath extension for saving. Please add either a `.keras` extension for "
             "the native Keras format (recommended) or a `.h5` extension. Use "
             "`model.export(filepath)` if you want to export a SavedModel for use with "
             f"TFLite/TFServing/etc. Received: filepath={filepath}."
         )
+    if not _may_write(path, overwrite):
+        return
+    if zipped is False:
+        write_folder(path, _members(model))
+    else:
+        with replacing(path) as file:
+            if legacy:
+                legacy_h5.save_model(model, file, include_optimizer)
+            else:
+                write_zip(file, _members(model))
 
 
 def load_model(
@@ -90,9 +112,12 @@ def load_model(
         ValueError: if the file is missing, broken, or of another format.
         TypeError: if the file names a class that is not known.
     """
+    options = custom_objects, compile, safe_mode
     if hasattr(filepath, "read"):
-        return _read_archive(filepath.read(), "<file>", custom_objects, compile, safe_mode)
+        return _read_model(ZipMembers(filepath, "<file>"), *options)
     path = os.fspath(filepath)
+    if os.path.isdir(path) and os.path.isfile(os.path.join(path, _CONFIG)):
+        return _read_model(FolderMembers(path), *options)
     if path.endswith(".keras") and not os.path.isfile(path):
         raise ValueError(
             f"File not found: filepath={path}. "
@@ -101,9 +126,9 @@ def load_model(
     kind = _kind(path)
     if kind == "keras":
         with open(path, "rb") as file:
-            return _read_archive(file, path, custom_objects, compile, safe_mode)
+            return _read_model(ZipMembers(file, path), *options)
     if kind == "h5":
-        return legacy_h5.load_model(path, custom_objects, compile, safe_mode)
+        return legacy_h5.load_model(path, *options)
     if kind == "pointer":
         raise ValueError(
             f"{path} is a Git LFS pointer, not the model itself: run `git lfs pull` to fetch it."
@@ -113,7 +138,7 @@ def load_model(
             f"{path} is not a `.keras` file: it is no zip archive (broken or cut off?)"
         )
     if path.endswith((".h5", ".hdf5")):
-        _open_h5(path)
+        open_h5(path).close()
     raise ValueError(
         f"File format not supported: filepath={path}. Cornu reads `.keras` files and whole-model "
         "`.h5` files."
@@ -131,19 +156,33 @@ def save_weights(
 
     Args:
         model: the model.
-        filepath: a path that ends in `.weights.h5`.
+        filepath: a path that ends in `.weights.h5`, or in `.weights.json` for shards.
         overwrite: whether an existing file is replaced; else a person is asked.
-        max_shard_size: gigabytes of a shard; one file is always written.
+        max_shard_size: gigabytes that one file holds at most; None means one file.
+        objects_to_skip: objects whose weights are left out (keyword only).
 
     Raises:
-        ValueError: if the ending is another.
+        ValueError: if the ending is another, or the model has no weights yet.
     """
+    skipped = kwargs.pop("objects_to_skip", None) or ()
+    if kwargs:
+        raise TypeError(f"save_weights() got unexpected keyword arguments: {list(kwargs)}")
     path = os.fspath(filepath)
-    if not path.endswith(".weights.h5"):
+    if max_shard_size is None and not path.endswith(".weights.h5"):
         raise ValueError(f"The filename must end in `.weights.h5`. Received: filepath={path}")
-    if _may_write(path, overwrite):
-        with _replacing(path) as file:
-            _write_weights(model, file)
+    if max_shard_size is not None and not path.endswith(("weights.h5", "weights.json")):
+        raise ValueError(
+            "The filename must end in `.weights.json` when `max_shard_size` is specified. "
+            f"Received: filepath={path}"
+        )
+    if not _may_write(path, overwrite):
+        return
+    _check_built(model, "saving a model")
+    if max_shard_size is not None:
+        save_sharded(model, path, max_shard_size, skipped)
+        return
+    with replacing(path) as file:
+        _write_weights(model, file, skipped)
 
 
 def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
@@ -151,44 +190,53 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
 
     Args:
         model: the model, built.
-        filepath: a `.weights.h5`, `.keras` or whole-model `.h5` file.
+        filepath: a `.weights.h5`, `.weights.json`, `.keras` or whole-model `.h5` file.
         skip_mismatch: whether layers whose weights don't fit keep theirs, with a warning.
         by_name: whether layers of an `.h5` file are found by their names (keyword only).
+        objects_to_skip: objects that keep their weights (keyword only).
 
     Raises:
         ValueError: if the weights don't fit the model.
     """
-    by_name = kwargs.pop("by_name", False)
-    kwargs.pop("objects_to_skip", None)
+    by_name = kwargs.pop("by_name", None)
+    skipped = kwargs.pop("objects_to_skip", None)
     if kwargs:
         raise ValueError(f"Invalid keyword arguments: {kwargs}")
     path = os.fspath(filepath)
+    own = path.endswith((".weights.h5", ".weights.json"))
+    if skipped is not None and not own:
+        raise ValueError(
+            f"`objects_to_skip` only supports loading '.weights.h5' files. Received: {filepath}"
+        )
+    if by_name is not None and (own or path.endswith(".keras")):
+        raise ValueError(
+            f"`by_name` only supports loading legacy '.h5' or '.hdf5' files. Received: {filepath}"
+        )
+    if own or path.endswith(".keras"):
+        _check_built(model, "loading weights into a model")
     if path.endswith(".keras"):
         with open(path, "rb") as file:
-            archive = _open_archive(file, path)
-            _read_weights(model, _member(archive, _WEIGHTS), skip_mismatch)
-        return
-    if path.endswith(".weights.h5"):
-        if by_name:
-            raise ValueError(f"Invalid keyword arguments: {{'by_name': {by_name}}}")
-        _check_built(model)
-        with _open_h5(path) as file:
-            load_tree(model, file, os.path.getsize(path), skip_mismatch)
-        return
-    if path.endswith((".h5", ".hdf5")):
-        legacy_h5.load_weights(model, path, skip_mismatch, by_name)
-        return
-    raise ValueError(
-        f"File format not supported: filepath={path}. Keras 3 only supports V3 `.keras` and "
-        "`.weights.h5` files, or legacy V1/V2 `.h5` files."
-    )
+            _read_weights(model, ZipMembers(file, path), skip_mismatch)
+    elif path.endswith(".weights.json"):
+        load_sharded(model, path, skip_mismatch, skipped or ())
+    elif own:
+        with open_h5(path) as file:
+            stores = WeightsFile(file, os.path.getsize(path))
+            load_tree(model, stores, skip_mismatch, skipped or ())
+    elif path.endswith((".h5", ".hdf5")):
+        legacy_h5.load_weights(model, path, skip_mismatch, bool(by_name))
+    else:
+        raise ValueError(
+            f"File format not supported: filepath={path}. Cornu reads weights from `.weights.h5`, "
+            "`.weights.json` and `.keras` files, or whole-model `.h5` files."
+        )
 
 
-def _check_built(model: Any) -> None:
+def _check_built(model: Any, what: str) -> None:
     if not model.built:
         raise ValueError(
-            "You are loading weights into a model that has not yet been built. Try building the "
-            "model first by calling it on some data or by using `build()`."
+            f"You are {what} that has not yet been built. Try building the model first by calling "
+            "it on some data or by using `build()`."
         )
 
 
@@ -199,27 +247,6 @@ def _may_write(path: str, overwrite: bool) -> bool:
     while answer.strip().lower() not in ("y", "n"):
         answer = input('Enter "y" (overwrite) or "n" (cancel).')
     return answer.strip().lower() == "y"
-
-
-@contextlib.contextmanager
-def _replacing(path: str) -> Iterator[Any]:
-    """Gives a new file that takes the place of `path` when all is written to it."""
-    folder = os.path.dirname(os.path.abspath(path))
-    os.makedirs(folder, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".", suffix=".part")
-    try:
-        with os.fdopen(handle, "w+b") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
 
 
 def _kind(path: str) -> str | None:
@@ -237,82 +264,84 @@ def _kind(path: str) -> str | None:
     return "pointer" if start.startswith(b"version https://git-lfs") else None
 
 
-def _open_h5(file: Any) -> Any:
-    import h5py
-
-    return h5py.File(file, "r")
-
-
-def _write_weights(model: Any, file: Any) -> None:
-    import h5py
-
-    with h5py.File(file, "w") as h5:
-        save_tree(model, h5)
+def _write_weights(model: Any, file: Any, skipped: Any = ()) -> None:
+    with new_h5(file) as h5:
+        save_tree(model, WeightsFile(h5), skipped)
 
 
-def _read_weights(model: Any, data: bytes, skip_mismatch: bool = False) -> None:
-    _check_built(model)
-    with _open_h5(io.BytesIO(data)) as file:
-        load_tree(model, file, len(data), skip_mismatch)
+def _read_weights(model: Any, members: Any, skip_mismatch: bool = False) -> None:
+    if _WEIGHTS not in members.names():
+        raise ValueError(
+            f"Expected a {_WEIGHTS} file in {members.path}, which holds {members.names()}"
+        )
+    data = members.read(_WEIGHTS)
+    with open_h5(io.BytesIO(data)) as file:
+        load_tree(model, WeightsFile(file, len(data)), skip_mismatch)
 
 
-def _write_archive(model: Any, file: Any) -> None:
+def _members(model: Any) -> dict[str, bytes]:
+    """Returns the files of a `.keras` archive by their names."""
     if not model.built:
         warnings.warn(
             "You are saving a model that has not yet been built. It might not contain any weights "
             "yet. Consider building the model first by calling it on some data.",
             stacklevel=4,
         )
-    weights = io.BytesIO()
-    _write_weights(model, weights)
     metadata = {
         "keras_version": _KERAS_VERSION,
         "date_saved": time.strftime("%Y-%m-%d@%H:%M:%S"),
     }
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr(_METADATA, json.dumps(metadata))
-        archive.writestr(_CONFIG, json.dumps(serialize_keras_object(model)))
-        archive.writestr(_WEIGHTS, weights.getbuffer())
-        save_assets(model, archive)
+    with ObjectSharingScope():
+        config = serialize_keras_object(model)
+    weights = io.BytesIO()
+    _write_weights(model, weights)
+    return {
+        _METADATA: json.dumps(metadata).encode("utf-8"),
+        _CONFIG: json.dumps(config).encode("utf-8"),
+        _WEIGHTS: weights.getvalue(),
+        **_saved_assets(model),
+    }
 
 
-def _open_archive(file: Any, path: str) -> zipfile.ZipFile:
-    try:
-        archive = zipfile.ZipFile(file)
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{path} is not a `.keras` file, or it is broken: {error}") from error
-    for info in archive.infolist():
-        name = info.filename
-        if name.startswith("/") or ".." in name.split("/") or "\\" in name:
-            raise ValueError(f"{path} holds a member outside of the archive: {name!r}")
-        if info.file_size > 100 * max(info.compress_size, 1 << 16):
-            raise ValueError(f"{path}: the member {name!r} expands too far")
-    return archive
+def _saved_assets(model: Any) -> dict[str, bytes]:
+    """Returns the files that objects of the model, such as vocabularies, write themselves."""
+    assets = {}
+    for path, saveable in walk(model):
+        if not hasattr(saveable, "save_assets"):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            saveable.save_assets(folder)
+            written = FolderMembers(folder)
+            for name in sorted(written.names()):
+                assets["/".join(filter(None, (_ASSETS, path, name)))] = written.read(name)
+    return assets
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    try:
-        return archive.read(name)
-    except (KeyError, zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(f"The `.keras` file is broken, member {name!r}: {error}") from error
+def _load_assets(model: Any, members: Any) -> None:
+    names = [name for name in members.names() if name.startswith(f"{_ASSETS}/")]
+    for path, saveable in walk(model) if names else ():
+        inside = "/".join(filter(None, (_ASSETS, path))) + "/"
+        own = [name for name in names if name.startswith(inside) and not name.endswith("/")]
+        if own and hasattr(saveable, "load_assets"):
+            with tempfile.TemporaryDirectory() as folder:
+                write_folder(folder, {name[len(inside) :]: members.read(name) for name in own})
+                saveable.load_assets(folder)
 
 
-def _read_archive(file: Any, path: str, custom_objects: Any, compile: bool, safe_mode: bool) -> Any:
-    archive = _open_archive(io.BytesIO(file) if isinstance(file, bytes) else file, path)
-    text = _member(archive, _CONFIG)
+def _read_model(members: Any, custom_objects: Any, compile: bool, safe_mode: bool) -> Any:
+    text = members.read(_CONFIG)
     if len(text) > _MAX_CONFIG:
-        raise ValueError(f"{path}: the config has {len(text)} bytes")
-    try:
-        config = json.loads(text)
-        if not compile:
-            config["compile_config"] = None
+        raise ValueError(f"{members.path}: the config has {len(text)} bytes")
+    config = parsed_config(text, members.path)
+    if not compile:
+        config["compile_config"] = None
+    with ObjectSharingScope():
         model = deserialize_keras_object(config, custom_objects=custom_objects, safe_mode=safe_mode)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: the config is broken: {error}") from error
-    if hasattr(model, "load_own_variables"):
-        try:
-            _read_weights(model, _member(archive, _WEIGHTS))
-        except OSError as error:
-            raise ValueError(f"{path}: the weights are broken: {error}") from error
-        load_assets(model, archive)
+    if not hasattr(model, "load_own_variables"):
+        raise ValueError(f"{members.path}: its config makes no model, but {model!r}")
+    try:
+        _read_weights(model, members)
+    except OSError as error:
+        raise ValueError(f"{members.path}: the weights are broken: {error}") from error
+    _load_assets(model, members)
     return model

@@ -81,6 +81,15 @@ def find_class(module: str, name: str) -> type | None:
     return None
 
 
+def find_operation(name: str) -> type | None:
+    """Returns the class of calls of a function of `ops`, None if no module of ops has one."""
+    from cornu.ops.keras_names import MODULES
+    from cornu.ops.operation import operation_class
+
+    found = (operation_class(f"keras.src.ops.{module}", name) for module in MODULES)
+    return next(filter(None, found), None)
+
+
 def find_function(name: str) -> Any:
     """Returns the function of Cornu that a config means, None if there is none."""
     if not name.isidentifier() or name.startswith("_") or name in ("get", "serialize"):

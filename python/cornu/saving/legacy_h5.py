@@ -10,8 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from cornu.saving.serialization import deserialize_keras_object, serialize_keras_object
-from cornu.saving.weights import check_dataset, open_group
+from cornu.saving.archive import new_h5, open_h5
+from cornu.saving.homes import home
+from cornu.saving.serialization import (
+    ObjectSharingScope,
+    deserialize_keras_object,
+    parsed_config,
+    serialize_keras_object,
+)
+from cornu.saving.weights import Store, open_dataset, open_group, read_array, size_limit
 
 _BACKEND = "jax"
 _KERAS_VERSION = "3.15.0"
@@ -25,8 +32,6 @@ def save_model(model: Any, file: Any, include_optimizer: bool = True) -> None:
     Raises:
         ValueError: if the model is subclassed: this format has no word for its structure.
     """
-    import h5py
-
     from cornu.models import Sequential
     from cornu.models.functional import Functional
 
@@ -37,10 +42,10 @@ def save_model(model: Any, file: Any, include_optimizer: bool = True) -> None:
             "defined via the body of a Python method, which isn't safely serializable. Consider "
             "saving to the `.keras` format or using `save_weights`."
         )
-    with h5py.File(file, "w") as h5:
+    with new_h5(file) as h5:
         h5.attrs["keras_version"] = _KERAS_VERSION
         h5.attrs["backend"] = _BACKEND
-        h5.attrs["model_config"] = json.dumps(_old_config(serialize_keras_object(model)))
+        h5.attrs["model_config"] = json.dumps(_model_config(model))
         _save_layers(h5.create_group("model_weights"), model)
         optimizer = getattr(model, "optimizer", None)
         if include_optimizer and optimizer is not None and model.compiled:
@@ -50,24 +55,26 @@ def save_model(model: Any, file: Any, include_optimizer: bool = True) -> None:
             _save_arrays(group, names, optimizer.variables)
 
 
-def _old_config(config: dict[str, Any]) -> dict[str, Any]:
-    """Returns a model's config as this format has it: layers name no module."""
-    kept = {key: config[key] for key in ("class_name", "name", "inbound_nodes") if key in config}
-    inner = dict(config["config"])
-    if isinstance(inner.get("layers"), list):
-        inner["layers"] = [_old_config(layer) for layer in inner["layers"]]
-    if isinstance(inner.get("layer"), dict) and "class_name" in inner["layer"]:
-        inner["layer"] = _old_config(inner["layer"])
-    return {"class_name": kept.pop("class_name"), "config": inner, **kept}
+def _model_config(model: Any) -> dict[str, Any]:
+    """Returns a model's config as this format has it.
+
+    The outer model is told by its class alone. What it contains keeps its modules: by classes
+    alone, readers mistake an op for the layer of that name.
+    """
+    with ObjectSharingScope():
+        return _class_and_config(model)
+
+
+def _class_and_config(obj: Any) -> dict[str, Any]:
+    config = serialize_keras_object(obj)
+    name = config["class_name"] if home(type(obj)) else config["registered_name"]
+    return {"class_name": name, "config": config["config"]}
 
 
 def _training_config(model: Any) -> dict[str, Any]:
     config = dict(model.get_compile_config() or {})
-    optimizer = serialize_keras_object(config.pop("optimizer", model.optimizer))
-    config["optimizer_config"] = {
-        "class_name": optimizer["class_name"],
-        "config": optimizer["config"],
-    }
+    config.pop("optimizer", None)
+    config["optimizer_config"] = _class_and_config(model.optimizer)
     return config
 
 
@@ -85,7 +92,7 @@ def _save_layers(group: Any, model: Any) -> None:
         _save_arrays(
             group.create_group(layer.name), [_variable_path(weight) for weight in weights], weights
         )
-    own = [*model._trainable_variables, *model._non_trainable_variables]
+    own = _own_variables(model)
     top = group.create_group("top_level_model_weights")
     _save_arrays(top, [_variable_path(variable) for variable in own], own)
 
@@ -102,7 +109,7 @@ def _ordered_weights(layer: Any) -> list[Any]:
 def _save_arrays(group: Any, names: list[str], variables: list[Any]) -> None:
     _save_names(group, "weight_names", names)
     for name, variable in zip(names, variables, strict=True):
-        group.create_dataset(name, data=np.asarray(variable.numpy()))
+        Store(group)[name] = variable.numpy()
 
 
 def _save_names(group: Any, attribute: str, names: list[str]) -> None:
@@ -136,28 +143,28 @@ def load_model(
     Raises:
         ValueError: if the file holds no model.
     """
-    import h5py
-
-    with h5py.File(path, "r") as file:
+    with open_h5(path) as file:
         stored = file.attrs.get("model_config")
         if stored is None:
             raise ValueError(f"No model config found in the file at {path}.")
-        try:
-            config = json.loads(_text(stored))
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise ValueError(f"{path}: the model's config is broken: {error}") from error
-        model = deserialize_keras_object(config, custom_objects=custom_objects, safe_mode=safe_mode)
+        config = parsed_config(_text(stored), path)
+        with ObjectSharingScope():
+            model = deserialize_keras_object(
+                config, custom_objects=custom_objects, safe_mode=safe_mode
+            )
+        if not hasattr(model, "load_own_variables"):
+            raise ValueError(f"{path}: its config makes no model, but {model!r}")
         group = open_group(file, "model_weights")
         if group is None:
-            raise ValueError(f"{path} holds no weights of the model")
-        size = os.path.getsize(path)
-        _load_layers(group, model, size)
+            raise KeyError(f"{path} holds no group 'model_weights'")
+        limit = size_limit(os.path.getsize(path))
+        _load_layers(group, model, limit)
         training = file.attrs.get("training_config")
         if compile and training is not None:
-            _compile(model, json.loads(_text(training)), custom_objects, safe_mode)
+            _compile(model, parsed_config(_text(training), path), custom_objects, safe_mode)
             state = open_group(file, "optimizer_weights")
             if state is not None:
-                _load_optimizer(state, model, size)
+                _load_optimizer(state, model, limit)
         elif compile:
             warnings.warn(
                 "No training configuration found in the save file, so the model was *not* "
@@ -187,21 +194,18 @@ def _compile(model: Any, config: dict[str, Any], custom_objects: Any, safe_mode:
     optimizer.build(model.trainable_variables)
 
 
-def _read_arrays(group: Any, size: int) -> list[np.ndarray]:
+def _read_arrays(group: Any, limit: int) -> list[np.ndarray]:
     arrays = []
     for name in _names(group, "weight_names"):
-        dataset = open_group(group, name)
-        if dataset is None:
-            raise ValueError(f"The HDF5 file names weights that it does not hold: {name}")
-        check_dataset(dataset, max(size, 1 << 16) * 1000)
-        arrays.append(np.asarray(dataset[()]))
+        dataset = open_dataset(group, name, limit)
+        arrays.append(read_array(dataset, dataset.attrs.get("dtype")))
     return arrays
 
 
-def _load_optimizer(group: Any, model: Any, size: int) -> None:
-    arrays = _read_arrays(group, size)
+def _load_optimizer(group: Any, model: Any, limit: int) -> None:
+    arrays = _read_arrays(group, limit)
     variables = model.optimizer.variables
-    if len(arrays) != len(variables):
+    if [array.shape for array in arrays] != [tuple(variable.shape) for variable in variables]:
         warnings.warn(
             "Error in loading the saved optimizer state. As a result, your model is starting with "
             "a freshly initialized optimizer.",
@@ -212,7 +216,11 @@ def _load_optimizer(group: Any, model: Any, size: int) -> None:
         variable.assign(array)
 
 
-def _load_layers(group: Any, model: Any, size: int, skip_mismatch: bool = False) -> None:
+def _own_variables(model: Any) -> list[Any]:
+    return [*model._trainable_variables, *model._non_trainable_variables]
+
+
+def _load_layers(group: Any, model: Any, limit: int, skip_mismatch: bool = False) -> None:
     """Reads weights layer by layer, in the order in which both have layers with weights."""
     layers = [layer for layer in _layers(model) if _ordered_weights(layer)]
     names = [name for name in _names(group, "layer_names") if _weight_count(group, name)]
@@ -222,42 +230,53 @@ def _load_layers(group: Any, model: Any, size: int, skip_mismatch: bool = False)
             f"Model expected {len(layers)} layers, found {len(names)} saved layers."
         )
     for layer, name in zip(layers, names, strict=True):
-        _load_layer(layer, name, _read_arrays(open_group(group, name), size), skip_mismatch)
+        arrays = _read_arrays(open_group(group, name), limit)
+        what = f"layer {layer.name!r} (named {name!r} in the save file)"
+        _assign(_ordered_weights(layer), arrays, what, skip_mismatch)
+    _load_top(group, model, limit, skip_mismatch)
+
+
+def _load_top(group: Any, model: Any, limit: int, skip_mismatch: bool, skip: bool = False) -> None:
     top = open_group(group, "top_level_model_weights")
     if top is not None:
-        own = [*model._trainable_variables, *model._non_trainable_variables]
-        _assign(own, _read_arrays(top, size), "the model", "top_level_model_weights", skip_mismatch)
+        arrays = _read_arrays(top, limit)
+        _assign(_own_variables(model), arrays, "top-level weights", skip_mismatch, skip)
 
 
 def _weight_count(group: Any, name: str) -> int:
     layer = open_group(group, name)
-    return 0 if layer is None else len(_names(layer, "weight_names"))
+    if layer is None:
+        raise KeyError(f"The HDF5 file names the layer {name!r} but does not hold it")
+    return len(_names(layer, "weight_names"))
 
 
-def _load_layer(layer: Any, name: str, arrays: list[np.ndarray], skip_mismatch: bool) -> None:
-    _assign(_ordered_weights(layer), arrays, f"layer {layer.name!r}", name, skip_mismatch)
-
-
-def _assign(variables: list[Any], arrays: list[Any], what: str, name: str, skip: bool) -> None:
-    try:
-        if len(variables) != len(arrays):
-            raise ValueError(
-                f"Weight count mismatch for {what} (named {name!r} in the save file). It expects "
-                f"{len(variables)} weight(s). Received {len(arrays)} saved weight(s)"
-            )
-        for variable, array in zip(variables, arrays, strict=True):
-            if tuple(variable.shape) != array.shape:
-                raise ValueError(
-                    f"Shape mismatch in {what} (named {name!r} in the save file) for weight "
-                    f"{variable.path}. Weight expects shape {tuple(variable.shape)}. Received "
-                    f"saved weight with shape {array.shape}"
-                )
-    except ValueError as error:
-        if not skip:
-            raise
-        warnings.warn(f"Skipping loading of weights for {what}: {error}", stacklevel=5)
+def _assign(
+    variables: list[Any],
+    arrays: list[Any],
+    what: str,
+    skip_shapes: bool = False,
+    skip_counts: bool = False,
+) -> None:
+    """Sets variables to arrays; what doesn't fit is an error, or a warning if it may be skipped."""
+    if len(variables) != len(arrays):
+        message = (
+            f"Weight count mismatch for {what}. Layer expects {len(variables)} weight(s). "
+            f"Received {len(arrays)} saved weight(s)"
+        )
+        if not skip_counts:
+            raise ValueError(message)
+        warnings.warn(f"Skipping loading of weights: {message}", stacklevel=5)
         return
     for variable, array in zip(variables, arrays, strict=True):
+        if tuple(variable.shape) != array.shape:
+            message = (
+                f"Shape mismatch in {what} for weight {_variable_path(variable)}. Weight expects "
+                f"shape {tuple(variable.shape)}. Received saved weight with shape {array.shape}"
+            )
+            if not skip_shapes:
+                raise ValueError(message)
+            warnings.warn(f"Skipping loading of weights: {message}", stacklevel=5)
+            continue
         variable.assign(array)
 
 
@@ -267,16 +286,18 @@ def load_weights(model: Any, path: str, skip_mismatch: bool, by_name: bool) -> N
     Raises:
         ValueError: if they don't fit the model.
     """
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        group = open_group(file, "model_weights") or file
-        size = os.path.getsize(path)
+    with open_h5(path) as file:
+        group = file if "layer_names" in file.attrs else open_group(file, "model_weights") or file
+        limit = size_limit(os.path.getsize(path))
         if not by_name:
-            _load_layers(group, model, size, skip_mismatch)
+            _load_layers(group, model, limit, skip_mismatch)
             return
         layers = {layer.name: layer for layer in _layers(model)}
         for name in _names(group, "layer_names"):
-            if name in layers and _weight_count(group, name):
-                arrays = _read_arrays(open_group(group, name), size)
-                _load_layer(layers[name], name, arrays, skip_mismatch)
+            if name in layers:
+                stored = open_group(group, name)
+                arrays = [] if stored is None else _read_arrays(stored, limit)
+                what = f"layer {name!r}"
+                variables = _ordered_weights(layers[name])
+                _assign(variables, arrays, what, skip_mismatch, skip_mismatch)
+        _load_top(group, model, limit, skip_mismatch, skip_mismatch)

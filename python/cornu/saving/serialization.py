@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import threading
 import types
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cornu.saving.homes import EXPORTED_NAMES, find_class, find_function, home
+from cornu.saving.homes import EXPORTED_NAMES, find_class, find_function, find_operation, home
 from cornu.saving.registration import (
     CustomObjectScope,
     get_registered_name,
@@ -44,6 +45,38 @@ class SafeModeScope:
 def in_safe_mode() -> bool:
     """Returns whether a config is being read that may neither run code nor read files."""
     return bool(_safe_mode.stack) and _safe_mode.stack[-1]
+
+
+class _Sharing(threading.local):
+    def __init__(self) -> None:
+        # By identity: the object, which thus stays alive, and its config.
+        self.configs: dict[int, tuple[Any, dict[str, Any]]] | None = None
+        self.objects: dict[Any, Any] | None = None
+
+
+_sharing = _Sharing()
+
+
+class ObjectSharingScope:
+    """Makes an object that occurs in several places of a config one object again."""
+
+    def __enter__(self) -> None:
+        self._outer = _sharing.configs, _sharing.objects
+        _sharing.configs, _sharing.objects = {}, {}
+
+    def __exit__(self, *error: Any) -> None:
+        _sharing.configs, _sharing.objects = self._outer
+
+
+_SHARED = "shared_object_id"
+
+
+def _mark_shared(obj: Any, config: dict[str, Any]) -> None:
+    if _sharing.configs is None:
+        return
+    first = _sharing.configs.setdefault(id(obj), (obj, config))[1]
+    if first is not config:
+        config[_SHARED] = first[_SHARED] = id(obj)
 
 
 def serialize_keras_object(obj: Any) -> Any:
@@ -144,9 +177,10 @@ def _object_config(obj: Any) -> dict[str, Any]:
     cls = type(obj)
     place = home(cls)
     name = get_registered_name(cls)
-    module, registered = place if place is not None else (None, name)
-    if name != cls.__name__:
-        module, registered = None, name
+    if place is None or name != cls.__name__:
+        module, registered = None if cls.__module__ == "__main__" else cls.__module__, name
+    else:
+        module, registered = place
     config: dict[str, Any] = {
         "module": module,
         "class_name": cls.__name__
@@ -163,6 +197,7 @@ def _object_config(obj: Any) -> dict[str, Any]:
         told = tell() if tell is not None else None
         if told is not None:
             config[key] = serialize_keras_object(told)
+    _mark_shared(obj, config)
     return config
 
 
@@ -190,6 +225,38 @@ def deserialize_keras_object(
         safe_mode = _safe_mode.stack[-1] if _safe_mode.stack else True
     with CustomObjectScope(custom_objects), SafeModeScope(safe_mode):
         return _revive(config)
+
+
+# A config is nested as deep as models in models are; Python's stack allows a little more.
+_DEPTH = 200
+
+
+def parsed_config(text: str | bytes, source: str) -> dict[str, Any]:
+    """Returns a config that stands in a file as JSON.
+
+    Args:
+        text: the JSON.
+        source: what errors call the file.
+
+    Raises:
+        ValueError: if it is no JSON, no object, or nested too deep.
+    """
+    try:
+        config = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{source}: the config is no JSON: {error}") from error
+    level, depth = [[config]], 0
+    while level:
+        if depth > _DEPTH:
+            raise ValueError(f"{source}: the config is nested more than {_DEPTH} deep")
+        members = [x for values in level for x in values if isinstance(x, dict | list)]
+        level = [x.values() if isinstance(x, dict) else x for x in members]
+        depth += 1
+    if not isinstance(config, dict):
+        raise ValueError(
+            f"{source}: the config must be a JSON object, but is a {type(config).__name__}"
+        )
+    return config
 
 
 def _revive(config: Any) -> Any:
@@ -235,9 +302,20 @@ def _not_located(kind: str, name: str, config: Mapping) -> str:
 
 
 def _instance(module: str | None, name: str, registered: str, config: Mapping) -> Any:
+    shared = config.get(_SHARED)
+    if _sharing.objects is not None and isinstance(shared, int | str):
+        if shared not in _sharing.objects:
+            _sharing.objects[shared] = _new_instance(module, name, registered, config)
+        return _sharing.objects[shared]
+    return _new_instance(module, name, registered, config)
+
+
+def _new_instance(module: str | None, name: str, registered: str, config: Mapping) -> Any:
     cls = get_registered_object(registered)
     if cls is None:
         cls = get_registered_object(name)
+    if cls is None and not module and "inbound_nodes" in config:
+        cls = _operation_of_node(name, config["config"])
     if cls is None:
         cls = find_class(module or "keras", name)
     if cls is None and module and module.partition(".")[0] == "keras":
@@ -273,6 +351,16 @@ def _instance(module: str | None, name: str, registered: str, config: Mapping) -
     if compile_config:
         instance.compile_from_config(compile_config)
     return instance
+
+
+def _operation_of_node(name: str, inner: Any) -> Any:
+    """Returns the class of a call of an op in a graph whose config names no module.
+
+    An op often has the name of a layer, but it has no `trainable`.
+    """
+    if not isinstance(inner, Mapping) or {"trainable", "batch_shape"} & inner.keys():
+        return None
+    return find_operation(name)
 
 
 def _revive_tensor(inner: Mapping) -> Any:

@@ -1,4 +1,4 @@
-"""Weights and files of a tree of objects, laid out as Keras 3 does.
+"""Weights of a tree of objects in an HDF5 file, laid out as Keras 3 does.
 
 An object's own variables stand under `<path>/vars/<number>`; what it contains stands under the
 attribute's name, and the members of a list or dict under their classes' names, counted.
@@ -6,10 +6,9 @@ attribute's name, and the members of a list or dict under their classes' names, 
 
 from __future__ import annotations
 
-import pathlib
-import tempfile
+import warnings
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,9 @@ from cornu.naming import to_snake_case
 
 # A dataset may declare so many bytes for each byte of the file.
 _EXPANSION = 1000
-# The folder of an archive that holds files of objects.
-_ASSETS = "assets"
-_CONTAINERS = (list, tuple, set, dict)
+# The name of a list or dict in another.
+_CONTAINER = "container"
+_CONTAINERS = (list, tuple, dict)
 
 
 def _is_saveable(value: Any) -> bool:
@@ -83,21 +82,36 @@ def walk(
             yield from _walk_container(child, inner, visited)
 
 
-def _walk_container(container: Any, path: str, visited: set[int]) -> Iterator[tuple[str, Any]]:
+def _walk_container(
+    container: Any, path: str, visited: set[int], entered: tuple[int, ...] = ()
+) -> Iterator[tuple[str, Any]]:
     used: defaultdict[str, int] = defaultdict(int)
+    if id(container) in entered:
+        return
+    entered = (*entered, id(container))
     members = container.values() if isinstance(container, dict) else container
     for member in members:
-        if not _is_saveable(member):
+        saveable = _is_saveable(member)
+        if not saveable and not isinstance(member, _CONTAINERS):
             continue
         # A layer that was visited before still takes part in the count of names.
-        name = to_snake_case(type(member).__name__)
+        name = to_snake_case(type(member).__name__) if saveable else _CONTAINER
         count = used[name]
         used[name] += 1
-        yield from walk(member, f"{path}/{name}_{count}" if count else f"{path}/{name}", visited)
+        inner = f"{path}/{name}_{count}" if count else f"{path}/{name}"
+        if saveable:
+            yield from walk(member, inner, visited)
+        else:
+            yield from _walk_container(member, inner, visited, entered)
 
 
-class _Group:
-    """An object's `vars` group as the dict that `save_own_variables` fills."""
+class Store(Mapping):
+    """The dict that `save_own_variables` fills: arrays in a group of an HDF5 file.
+
+    Args:
+        group: the group.
+        limit: bytes that an array which is read may declare.
+    """
 
     def __init__(self, group: Any, limit: int | None = None) -> None:
         self.group = group
@@ -106,146 +120,200 @@ class _Group:
     def __setitem__(self, key: str, value: Any) -> None:
         array = np.asarray(value)
         if array.dtype.name == "bfloat16":
-            # HDF5 has no bfloat16: the bits, and a word on what they are.
-            self.group.create_dataset(key, data=array.view(np.uint16)).attrs["dtype"] = "bfloat16"
+            # HDF5 has no bfloat16: two opaque bytes, and a word on what they are.
+            self.group.create_dataset(key, data=array.view("V2")).attrs["dtype"] = "bfloat16"
         else:
             self.group.create_dataset(key, data=array)
 
     def __getitem__(self, key: str) -> np.ndarray:
-        dataset = self.group[key]
-        check_dataset(dataset, self.limit)
-        array = np.asarray(dataset[()])
-        if dataset.attrs.get("dtype") in ("bfloat16", b"bfloat16"):
-            import ml_dtypes
-
-            return array.view(ml_dtypes.bfloat16)
-        return array
+        dataset = open_dataset(self.group, key, self.limit)
+        return read_array(dataset, dataset.attrs.get("dtype"))
 
     def __contains__(self, key: str) -> bool:
-        return key in self.group
+        return _follow(self.group, key) is not None
 
     def __len__(self) -> int:
         return len(self.group)
 
-    def keys(self) -> list[str]:
-        """Returns the names of the variables."""
-        return list(self.group)
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.group)
 
 
-def check_dataset(dataset: Any, limit: int | None) -> None:
-    """Refuses what is no plain stored array of a plausible size.
+def read_array(dataset: Any, dtype: Any = None) -> np.ndarray:
+    """Returns what a dataset holds; two opaque bytes are a bfloat16.
+
+    Args:
+        dataset: the dataset, checked before.
+        dtype: what the file says that it is.
 
     Raises:
-        ValueError: if the data are elsewhere, or larger than the file can hold.
+        ValueError: if the data can't be read or are no numbers.
+    """
+    try:
+        array = np.asarray(dataset[()])
+    except (OSError, RuntimeError, TypeError, MemoryError) as error:
+        raise ValueError(f"The HDF5 dataset {dataset.name} can't be read: {error}") from error
+    if array.dtype == "V2" or dtype in ("bfloat16", b"bfloat16"):
+        import ml_dtypes
+
+        return array.view(ml_dtypes.bfloat16)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(
+            f"The HDF5 dataset {dataset.name} holds {array.dtype}, where numbers should be"
+        )
+    return array
+
+
+def open_dataset(group: Any, path: str, limit: int | None) -> Any:
+    """Returns a plain stored array of a plausible size.
+
+    Args:
+        group: where to look.
+        path: the array's place in the group.
+        limit: bytes that it may declare.
+
+    Raises:
+        ValueError: if the data are missing, elsewhere, or larger than the file can hold.
     """
     import h5py
 
+    dataset = _follow(group, path)
+    if dataset is None:
+        raise ValueError(f"The HDF5 file lacks the weights {_place(group, path)}")
     if not isinstance(dataset, h5py.Dataset):
-        raise ValueError(f"The HDF5 file holds no dataset {dataset.name!r} where weights should be")
+        raise ValueError(
+            f"Invalid H5 file, expected Dataset, received {type(dataset)}: {_place(group, path)}"
+        )
     if dataset.is_virtual or dataset.external:
         raise ValueError(
-            f"Not allowed: H5 file Dataset with external storage or virtual data: {dataset.name}"
+            f"Not allowed: H5 file with external storage or virtual Dataset: {_place(group, path)}"
         )
     if limit is not None and dataset.nbytes > limit:
         raise ValueError(
-            f"The HDF5 dataset {dataset.name} declares {dataset.nbytes} bytes, more than a file "
-            "of this size holds"
+            f"Not allowed: the HDF5 dataset {_place(group, path)} declares {dataset.nbytes} bytes, "
+            "more than a file of this size holds"
         )
+    return dataset
 
 
 def open_group(file: Any, path: str) -> Any:
     """Returns a group by its path, following no link out of the file; None if it is missing.
 
     Raises:
-        ValueError: if a part of the path is a link.
+        ValueError: if a part of the path is a link, or something else than a group.
     """
     import h5py
 
-    group = file
+    group = _follow(file, path)
+    if group is not None and not isinstance(group, h5py.Group):
+        raise ValueError(
+            f"Invalid H5 file, expected Group but received {type(group)}: {_place(file, path)}"
+        )
+    return group
+
+
+def _place(group: Any, path: str) -> str:
+    return f"{group.name.rstrip('/')}/{path}"
+
+
+def _follow(group: Any, path: str) -> Any:
+    import h5py
+
     for part in filter(None, path.split("/")):
-        if part not in group:
+        # Asking h5py whether a name is in a group would follow a link out of the file.
+        links = group.id.links if isinstance(group, h5py.Group) else None
+        if links is None or part == "." or not links.exists(part.encode("utf-8")):
             return None
-        if not isinstance(group.get(part, getlink=True), h5py.HardLink):
-            raise ValueError(f"Not allowed: a link in an HDF5 file: {group.name}/{part}")
+        kind = links.get_info(part.encode("utf-8")).type
+        if kind != h5py.h5l.TYPE_HARD:
+            name = {h5py.h5l.TYPE_SOFT: "SoftLink", h5py.h5l.TYPE_EXTERNAL: "ExternalLink"}
+            raise ValueError(
+                f"Not allowed: H5 file with {name.get(kind, 'a link')}: {_place(group, part)}"
+            )
         group = group[part]
     return group
 
 
-def save_assets(root: Any, archive: Any) -> None:
-    """Writes what objects keep in files of their own into an archive.
+def size_limit(size: int) -> int:
+    """Returns how many bytes an array may declare in a file of `size` bytes."""
+    return max(size, 1 << 16) * _EXPANSION
+
+
+class WeightsFile:
+    """The weights of a tree of objects in one HDF5 file.
 
     Args:
-        root: the object; those that it contains and that have a method `save_assets(folder)` are
-            asked.
-        archive: open zip archive.
+        file: the open file.
+        size: its bytes, if it is read.
     """
-    for path, saveable in walk(root):
-        if not hasattr(saveable, "save_assets"):
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            saveable.save_assets(folder)
-            for file in sorted(pathlib.Path(folder).rglob("*")):
-                if file.is_file():
-                    name = file.relative_to(folder).as_posix()
-                    archive.write(file, "/".join(filter(None, (_ASSETS, path, name))))
+
+    def __init__(self, file: Any, size: int | None = None) -> None:
+        self.file = file
+        self.limit = None if size is None else size_limit(size)
+
+    def make(self, path: str, name: str | None) -> Store:
+        """Returns an empty store for the object at a path."""
+        group = self.file.create_group(f"{path}/vars" if path else "vars")
+        if name is not None:
+            group.attrs["name"] = name
+        return Store(group)
+
+    def get(self, path: str) -> Store | None:
+        """Returns the store of the object at a path, None if there is none."""
+        group = open_group(self.file, f"{path}/vars" if path else "vars")
+        if group is None and path.startswith("layers/"):
+            # The first files of this format had another name for the layers of a model.
+            path = path.replace("layers", "_layer_checkpoint_dependencies")
+            group = open_group(self.file, f"{path}/vars")
+        return None if group is None else Store(group, self.limit)
+
+    def has(self, path: str) -> bool:
+        """Whether the file knows the path."""
+        return open_group(self.file, path) is not None
 
 
-def load_assets(root: Any, archive: Any) -> None:
-    """Gives objects with a method `load_assets(folder)` the files that `save_assets` kept.
+def save_tree(root: Any, stores: Any, skipped: Iterable[Any] = ()) -> None:
+    """Writes the weights of an object and of all that it contains.
 
     Args:
         root: the object.
-        archive: open zip archive, whose names were checked.
+        stores: what makes the store of each object, as a `WeightsFile` does.
+        skipped: objects that are left out, with all that they contain.
     """
-    names = [name for name in archive.namelist() if name.startswith(f"{_ASSETS}/")]
-    if not names:
-        return
-    for path, saveable in walk(root):
-        if not hasattr(saveable, "load_assets"):
-            continue
-        start = "/".join(filter(None, (_ASSETS, path))) + "/"
-        own = [name for name in names if name.startswith(start) and not name.endswith("/")]
-        if not own:
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            for name in own:
-                file = pathlib.Path(folder, name.removeprefix(start))
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(archive.read(name))
-            saveable.load_assets(folder)
-
-
-def save_tree(root: Any, file: Any) -> None:
-    """Writes the weights of an object and of all that it contains into an open HDF5 file."""
-    for path, saveable in walk(root):
-        group = file.create_group(f"{path}/vars" if path else "vars")
+    for path, saveable in walk(root, visited={id(value) for value in skipped}):
         name = getattr(saveable, "name", None)
-        if name is not None:
-            group.attrs["name"] = name
-        saveable.save_own_variables(_Group(group))
+        saveable.save_own_variables(stores.make(path, name if isinstance(name, str) else None))
 
 
-def load_tree(root: Any, file: Any, size: int, skip_mismatch: bool = False) -> None:
+def load_tree(
+    root: Any, stores: Any, skip_mismatch: bool = False, skipped: Iterable[Any] = ()
+) -> None:
     """Reads what `save_tree` wrote.
 
     Args:
         root: the object.
-        file: open HDF5 file.
-        size: bytes of the file.
+        stores: what finds the store of each object, as a `WeightsFile` does.
         skip_mismatch: whether objects whose weights don't fit keep theirs, with a warning.
+        skipped: objects that keep theirs.
 
     Raises:
         ValueError: if the weights of some objects are missing or don't fit.
     """
     failed: list[tuple[Any, Exception]] = []
-    for path, saveable in walk(root):
-        group = open_group(file, f"{path}/vars" if path else "vars")
-        store: Any = {} if group is None else _Group(group, max(size, 1 << 16) * _EXPANSION)
+    for path, saveable in walk(root, visited={id(value) for value in skipped}):
         try:
-            saveable.load_own_variables(store)
-        except ValueError as error:
-            if group is None and _is_optimizer(saveable):
-                continue  # a file without optimizer is no failure
+            store = stores.get(path)
+            saveable.load_own_variables({} if store is None else store)
+        except Exception as error:
+            missing = _missing_container(stores, path)
+            if missing:
+                # Keras once left out what stands in lists of lists.
+                warnings.warn(
+                    f"Skipping nested container at '{missing}': the file holds no such group. "
+                    f"{saveable} keeps its weights.",
+                    stacklevel=3,
+                )
+                continue
             failed.append((saveable, error))
     if not failed:
         return
@@ -255,11 +323,14 @@ def load_tree(root: Any, file: Any, size: int, skip_mismatch: bool = False) -> N
         f"{objects[0]}:\n\n{failed[0][1]}\n\nList of objects that could not be loaded:\n{objects}"
     )
     if not skip_mismatch:
-        raise ValueError(message)
-    import warnings
-
+        raise ValueError(message) from failed[0][1]
     warnings.warn(message, stacklevel=3)
 
 
-def _is_optimizer(saveable: Any) -> bool:
-    return getattr(type(saveable), "_tracked_as", None) is None and hasattr(saveable, "iterations")
+def _missing_container(stores: Any, path: str) -> str | None:
+    """Returns the first list in a list on the way to a path that the file doesn't know."""
+    parts = path.split("/")
+    for end, part in enumerate(parts, 1):
+        if part.partition("_")[0] == _CONTAINER and not stores.has("/".join(parts[:end])):
+            return "/".join(parts[:end])
+    return None
