@@ -7,6 +7,7 @@ __version__ = "3.15.0"
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        ".as_keras": "install_as_keras",
         ".autodiff": "GradientTape",
         ".compiled": "function",
         ".dtype_policies": "DTypePolicy FloatDTypePolicy",

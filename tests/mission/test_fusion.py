@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from data import blobs, rng
+from mission_data import blobs, rng
 
 import cornu as keras
 from cornu import backend as K

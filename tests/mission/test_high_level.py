@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from data import Batches, blobs, rng
+from mission_data import Batches, blobs, rng
 
 import cornu as keras
 from cornu import layers, legacy, ops

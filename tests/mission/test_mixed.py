@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from data import Batches, images, rng, softmax
+from mission_data import Batches, images, rng, softmax
 
 import cornu as keras
 from cornu import layers

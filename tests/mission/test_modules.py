@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from data import blobs, images, rng
+from mission_data import blobs, images, rng
 
 import cornu as keras
 from cornu import layers

@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 import pytest
-from data import blobs, images
+from mission_data import blobs, images
 
 import cornu as keras
 from cornu import layers
