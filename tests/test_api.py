@@ -38,7 +38,7 @@ ATTRIBUTES = {
 }
 # Modules, names and methods that are being written.
 COMING = """
-    applications datasets distillation distribution export preprocessing quantizers
+    applications datasets distillation distribution export quantizers
     utils.bounding_boxes visualization wrappers Quantizer RematScope remat
     callbacks.OrbaxCheckpoint callbacks.TensorBoard config.is_nnx_enabled config.set_backend
     dtype_policies.AWQDTypePolicy dtype_policies.GPTQDTypePolicy dtype_policies.Int4DTypePolicy
@@ -56,11 +56,9 @@ COMING = """
     layers.Solarization layers.TFSMLayer
     layers.TorchModuleWrapper layers.deserialize layers.serialize
     optimizers.MultiOptimizer optimizers.OptimizerMap  saving.KerasFileEditor
-    utils.Config utils.FeatureSpace utils.array_to_img utils.audio_dataset_from_directory
-    utils.get_file utils.image_dataset_from_directory utils.img_to_array utils.load_img
-    utils.model_to_dot utils.normalize utils.pad_sequences utils.plot_model utils.save_img
-    utils.split_dataset utils.text_dataset_from_directory utils.timeseries_dataset_from_array
-    utils.to_categorical
+    utils.FeatureSpace
+    utils.get_file
+    utils.model_to_dot utils.plot_model
 """
 COMING_METHODS = """
     export get_quantization_layer_structure quantize quantized_build quantized_call

@@ -11,6 +11,6 @@ __getattr__, __dir__, __all__ = attach(
             apply_affine_transform apply_brightness_shift apply_channel_shift random_brightness
             random_channel_shift random_rotation random_shear random_shift random_zoom""",
         "cornu.utils": "array_to_img img_to_array load_img save_img",
-        "cornu.ops.image": "smart_resize",
+        "cornu.utils.images": "smart_resize",
     },
 )

@@ -5,7 +5,16 @@ from cornu.lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        ".arrays": "normalize to_categorical",
+        ".audio_folders": "audio_dataset_from_directory",
+        ".configuration": "Config",
+        ".image_folders": "image_dataset_from_directory",
+        ".images": "array_to_img img_to_array load_img save_img",
         ".progbar": "Progbar",
+        ".sequences": "pad_sequences",
+        ".splitting": "split_dataset",
+        ".text_folders": "text_dataset_from_directory",
+        ".timeseries": "timeseries_dataset_from_array",
         "cornu.config": """
             disable_interactive_logging enable_interactive_logging
             is_interactive_logging_enabled""",

@@ -4,12 +4,17 @@
 
 import io
 import os
+import pathlib
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+
+from outcomes import record
+
+RECORDED = pathlib.Path(__file__).with_suffix(".json")
 
 Pairs = Iterator[tuple[str, Callable[[], Any]]]
 
@@ -445,3 +450,6 @@ TABLES = {
     "StringLookup": string_lookup,
     "TextVectorization": text_vectorization,
 }
+
+if __name__ == "__main__":
+    record(RECORDED, TABLES)

@@ -1,8 +1,8 @@
 """What expressions give, as plain data that can be recorded and compared.
 
-Keras's layers of strings need TensorFlow, which the tests do not. What Keras gives on TensorFlow
-is recorded in `outcomes.json`; with Keras and TensorFlow installed, `python outcomes.py` records
-it anew.
+Some parts of Keras need TensorFlow, which the tests do not. What they give is recorded in JSON
+files beside the tables of expressions; with Keras and TensorFlow installed, such a table run as
+a program records its file anew.
 """
 
 import json
@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-
-PATH = pathlib.Path(__file__).with_name("outcomes.json")
 
 Cases = Callable[[Any], Iterator[tuple[str, Callable[[], Any]]]]
 
@@ -73,18 +71,20 @@ def same(ours: Any, theirs: Any) -> bool:
     return ours == theirs
 
 
-def differences(name: str, cases: Cases, keras: Any) -> dict[str, tuple[Any, Any]]:
+def differences(
+    path: pathlib.Path, name: str, cases: Cases, keras: Any
+) -> dict[str, tuple[Any, Any]]:
     """Returns the cases that give something else than what is recorded: `(ours, recorded)`."""
-    recorded = json.loads(PATH.read_text(encoding="utf-8"))[name]
+    recorded = json.loads(path.read_text(encoding="utf-8"))[name]
     found = outcomes(cases, keras)
     assert found.keys() == recorded.keys()
     return {k: (found[k], recorded[k]) for k in found if not same(found[k], recorded[k])}
 
 
-if __name__ == "__main__":
+def record(path: pathlib.Path, tables: dict[str, Cases]) -> None:
+    """Writes what Keras gives on TensorFlow."""
     import keras
-    from behaviours import TABLES
 
     assert keras.config.backend() == "tensorflow"
-    recorded = {name: outcomes(cases, keras) for name, cases in TABLES.items()}
-    PATH.write_text(json.dumps(recorded, indent=0) + "\n", encoding="utf-8")
+    recorded = {name: outcomes(cases, keras) for name, cases in tables.items()}
+    path.write_text(json.dumps(recorded, indent=0) + "\n", encoding="utf-8")
