@@ -73,7 +73,7 @@ impl Task for Tile {
                 match self.activation {
                     // SAFETY: the caller of `activate` vouches for the place.
                     $(Activation::$activation => unsafe {
-                        map(isa, self.place, |x| Activation::$activation.apply(isa, x))
+                        map::<I, { Activation::$activation as usize }>(isa, self.place)
                     })*
                 }
             };
@@ -84,10 +84,13 @@ impl Task for Tile {
     }
 }
 
+/// Applies the activation of that number; a closure would not be compiled for the instruction set where it is not inlined.
+///
 /// # Safety
 /// As [`activate`].
 #[inline(always)]
-unsafe fn map<I: Isa>(isa: I, place: Place<f32>, f: impl Fn(I::F32) -> I::F32) {
+unsafe fn map<I: Isa, const ACTIVATION: usize>(isa: I, place: Place<f32>) {
+    let (_, activation) = Activation::ALL[ACTIVATION];
     let len = I::F32::LEN;
     for row in 0..place.rows {
         let mut column = 0;
@@ -97,9 +100,10 @@ unsafe fn map<I: Isa>(isa: I, place: Place<f32>, f: impl Fn(I::F32) -> I::F32) {
             unsafe {
                 let x = place.start.add(row * place.stride + column);
                 if width == len {
-                    f(I::F32::load_ptr(isa, x)).store_ptr(x);
+                    activation.apply(isa, I::F32::load_ptr(isa, x)).store_ptr(x);
                 } else {
-                    f(I::F32::load_ptr_partial(isa, x, width)).store_ptr_partial(x, width);
+                    let lanes = I::F32::load_ptr_partial(isa, x, width);
+                    activation.apply(isa, lanes).store_ptr_partial(x, width);
                 }
             }
             column += len;
