@@ -313,9 +313,10 @@ def scan(
 
     count = length if xs is None else tree.flatten(xs)[0].shape[0]
     order = range(int(count))
+    entries = tree.map_structure(unstack, xs)
     state, outputs = init, []
     for i in reversed(order) if reverse else order:
-        x = None if xs is None else tree.map_structure(lambda t, i=i: as_tensor(t)[i], xs)
+        x = tree.map_structure_up_to(xs, lambda parts, i=i: parts[i], entries)
         state, output = f(state, x)
         outputs.append(output)
     if reverse:

@@ -182,12 +182,14 @@ class RNN(ConfiguredLayer):
         projected = isinstance(self.cell, Cell)
         if projected:  # one product for the whole sequence
             sequences = self.cell.project(sequences, training)
+        # All at once: the gradient of each step's slice alone would be as long as the sequence.
+        entries = ops.unstack(sequences, axis=1)
         output, outputs = None, []
         for t in reversed(steps) if self.go_backwards else steps:
             if projected:
-                new, after = self.cell.step(sequences[:, t], states, training)
+                new, after = self.cell.step(entries[t], states, training)
             else:
-                new, after = step_cell(self.cell, sequences[:, t], states, training)
+                new, after = step_cell(self.cell, entries[t], states, training)
             if mask is not None:
                 kept = mask[:, t]
                 before = ops.zeros_like(new) if output is None else output
