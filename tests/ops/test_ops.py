@@ -144,7 +144,14 @@ def test_gradient(case):
         np.testing.assert_allclose(given, slope, rtol=2e-4, atol=2e-5)
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.gradient and c.reference], ids=label)
+WITHOUT_GRADIENT_IN_JAX = {"segment_prod"}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [c for c in CASES if c.gradient and c.reference and c.name not in WITHOUT_GRADIENT_IN_JAX],
+    ids=label,
+)
 def test_gradient_is_that_of_jax(case):
     ours, theirs = Called(case, ops, floats=True), Called(case, keras.ops, floats=True)
     xs = [_cornu.tensor(a) for a in ours.arrays]
