@@ -187,7 +187,7 @@ def smart_resize(
     size: tuple[int, int],
     interpolation: str = "bilinear",
     data_format: str = "channels_last",
-    backend_module: Any = None,
+    **kwargs: Any,
 ) -> Any:
     """Returns images in another size, the largest middle with its proportions being cut out first.
 
@@ -196,16 +196,20 @@ def smart_resize(
         size: height and width.
         interpolation: as of `ops.image.resize`.
         data_format: `"channels_last"` or `"channels_first"`.
-        backend_module: accepted.
+        kwargs: `backend_module` is accepted.
 
     Returns:
         An array for an array, else a tensor.
 
     Raises:
         ValueError: if the size is no pair, or the images have another number of axes.
+        TypeError: for an unknown argument.
     """
     from cornu import ops
 
+    kwargs.pop("backend_module", None)
+    if kwargs:
+        raise TypeError(f"smart_resize() takes no arguments {list(kwargs)}")
     if len(size) != 2:
         raise ValueError(f"Expected `size` to be a tuple of 2 integers, but got: {size}.")
     images = ops.convert_to_tensor(x)
