@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from image_cases import IMAGE_CASES
 
 # Classes that Keras shows under another name.
 _ALIASES = {"GroupedQueryAttention": "GroupQueryAttention"}
@@ -501,13 +502,6 @@ PREPROCESSING = [
     _c("CategoryEncoding", (3, 4), num_tokens=5, output_mode="one_hot", **_INTEGERS),
     _c("CategoryEncoding", (3, 1), num_tokens=5, output_mode="one_hot", **_INTEGERS),
     _c("CategoryEncoding", (3, 4), num_tokens=5, output_mode="count", **_INTEGERS),
-    _c("CenterCrop", (2, 5, 6, 3), height=2, width=3),
-    _c("CenterCrop", (2, 3, 5, 6), height=4, width=3, **_FIRST),
-    _c("Resizing", (2, 5, 6, 3), height=3, width=4),
-    _c("Resizing", (2, 5, 6, 3), height=7, width=4, interpolation="nearest"),
-    _c("Resizing", (2, 5, 8, 3), height=3, width=3, crop_to_aspect_ratio=True),
-    _c("RandomFlip", (2, 5, 6, 3), call={"training": False}),
-    _c("RandomFlip", (2, 5, 6, 3), mode="horizontal", seed=1, training=True, random=True),
     _c("Rescaling", (2, 3, 4), scale=0.1, offset=2.0),
     _c(
         "Rescaling",
@@ -741,12 +735,16 @@ CASES = [
 ]
 
 # Public names that are no layer to be called by itself.
-NOT_IN_TABLE = {"Layer", "Input", "InputLayer", "InputSpec", "Wrapper"} | {
-    # Their inputs are strings, or they adapt: tests/layers/preprocessing has tables of them.
-    "Discretization",
-    "HashedCrossing",
-    "Hashing",
-    "IntegerLookup",
-    "StringLookup",
-    "TextVectorization",
-}
+NOT_IN_TABLE = (
+    {"Layer", "Input", "InputLayer", "InputSpec", "Wrapper"}
+    | {case.layer for case in IMAGE_CASES}
+    | {
+        # Their inputs are strings, or they adapt: tests/layers/preprocessing has tables of them.
+        "Discretization",
+        "HashedCrossing",
+        "Hashing",
+        "IntegerLookup",
+        "StringLookup",
+        "TextVectorization",
+    }
+)

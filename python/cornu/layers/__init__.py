@@ -49,8 +49,20 @@ __getattr__, __dir__, __all__ = attach(
         ".preprocessing.categorical": "CategoryEncoding",
         ".preprocessing.discretization": "Discretization",
         ".preprocessing.hashing": "HashedCrossing Hashing",
+        ".preprocessing.image.color": """
+            RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast
+            RandomGrayscale RandomHue RandomInvert RandomSaturation""",
+        ".preprocessing.image.filters": "RandomGaussianBlur RandomSharpness",
         ".preprocessing.image.flips": "RandomFlip",
-        ".preprocessing.image.sizes": "CenterCrop Resizing",
+        ".preprocessing.image.geometry": """
+            RandomElasticTransform RandomPerspective RandomRotation RandomShear
+            RandomTranslation RandomZoom""",
+        ".preprocessing.image.mixing": "CutMix MixUp RandomErasing",
+        ".preprocessing.image.policies": "AugMix RandAugment",
+        ".preprocessing.image.sizes": "CenterCrop RandomCrop Resizing",
+        ".preprocessing.image.tones": """
+            AutoContrast ContrastLimitedAdaptiveHistogramEqualization Equalization
+            RandomPosterization Solarization""",
         ".preprocessing.lookup": "IntegerLookup StringLookup",
         ".preprocessing.numerical": "Normalization Rescaling",
         ".preprocessing.pipeline": "Pipeline",

@@ -146,7 +146,7 @@ def resize(
             more_rows = larger(rows, columns * height // width) - rows
             more_columns = larger(columns, rows * width // height) - columns
             top, left = more_rows // 2, more_columns // 2
-            border = [(0, 0), (top, more_rows - top), (left, more_columns - left), (0, 0)]
+            border = [(0, 0), (top, top), (left, left), (0, 0)]
             x = pad(x, border, constant_values=fill_value)
         if interpolation == "nearest":
             return _resized(

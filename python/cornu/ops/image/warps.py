@@ -202,6 +202,20 @@ def affine_transform(
     return _warped(images, transform, order, fill_mode, fill_value, data_format)
 
 
+def homography(start: Tensor, end: Tensor) -> Tensor:
+    """The `(batch, 8)` numbers of the projective maps that bring four points to four others."""
+    # Each pair of points gives two linear equations of the eight numbers.
+    x, y = start[..., 0], start[..., 1]
+    u, v = end[..., 0], end[..., 1]
+    none, one = x * 0, x * 0 + 1
+    rows = [
+        stack([x, y, one, none, none, none, -u * x, -u * y], -1),
+        stack([none, none, none, x, y, one, -v * x, -v * y], -1),
+    ]
+    matrix = reshape(stack(rows, -2), (start.shape[0], 8, 8))
+    return solve(matrix, reshape(end, (start.shape[0], 8, 1)))[..., 0]
+
+
 @op
 def perspective_transform(
     images: Any,
@@ -232,16 +246,7 @@ def perspective_transform(
         )
     if start.ndim == 2:
         start, end = expand_dims(start, 0), expand_dims(end, 0)
-    # Each pair of points gives two linear equations of the eight numbers of the transform.
-    x, y = end[..., 0], end[..., 1]
-    u, v = start[..., 0], start[..., 1]
-    none, one = x * 0, x * 0 + 1
-    rows = [
-        stack([x, y, one, none, none, none, -u * x, -u * y], -1),
-        stack([none, none, none, x, y, one, -v * x, -v * y], -1),
-    ]
-    matrix = reshape(stack(rows, -2), (start.shape[0], 8, 8))
-    transform = solve(matrix, reshape(start, (start.shape[0], 8, 1)))[..., 0]
+    transform = homography(end, start)
     order = _order(interpolation)
     return _warped(images, transform, order, "constant", fill_value, data_format, projective=True)
 
@@ -280,14 +285,25 @@ def elastic_transform(
     def run(x: Tensor) -> Tensor:
         dtype = x.dtype
         x = as_float(x)
-        batch, height, width, _ = x.shape
-        size = 2 * int(3 * sigma) + 1
-        field = random.uniform((batch, height, width, 2), -1.0, 1.0, x.dtype, seed=seed)
-        field = gaussian_blur(field, (size, size), (sigma, sigma), "channels_last") * alpha
-        down = reshape(counting(height, x.dtype), (1, -1, 1)) + field[..., 0]
-        across = reshape(counting(width, x.dtype), (1, 1, -1)) + field[..., 1]
-        which = broadcast_together(reshape(counting(batch, "int32"), (-1, 1, 1)), down)[0]
-        y = _sampled(x, [down, across], order, fill_mode, fill_value, whole=[which])
+        field = smooth_field(x.shape[:3], 2 * int(3 * sigma) + 1, sigma, x.dtype, seed)
+        y = displaced(x, field * alpha, order, fill_mode, fill_value)
         return y if is_float_dtype(dtype) else as_tensor(y, dtype)
 
     return on_batch(run, images, data_format)
+
+
+def smooth_field(shape: Sequence[Any], size: int, sigma: Any, dtype: str, seed: Any) -> Tensor:
+    """A random field `(batch, height, width, 2)`, blurred over `size` pixels."""
+    from cornu import random
+
+    field = random.uniform((*shape, 2), -1.0, 1.0, dtype, seed=seed)
+    return gaussian_blur(field, (size, size), (sigma, sigma), "channels_last")
+
+
+def displaced(x: Tensor, field: Tensor, order: int, fill_mode: str, fill_value: Any) -> Tensor:
+    """Channels-last images, each pixel read as far down and to the right as the field says."""
+    batch, height, width, _ = x.shape
+    down = reshape(counting(height, field.dtype), (1, -1, 1)) + field[..., 0]
+    across = reshape(counting(width, field.dtype), (1, 1, -1)) + field[..., 1]
+    which = broadcast_together(reshape(counting(batch, "int32"), (-1, 1, 1)), down)[0]
+    return _sampled(x, [down, across], order, fill_mode, fill_value, whole=[which])
