@@ -19,7 +19,7 @@ test-rust: $(VENV)/base
 	done
 
 test-python: $(VENV)/test $(MODULE)
-	KERAS_BACKEND=jax JAX_PLATFORMS=cpu $(BIN)/python -m pytest tests
+	KERAS_BACKEND=jax JAX_PLATFORMS=cpu $(BIN)/python -m pytest tests -n auto --dist loadfile
 
 bench: $(VENV)/bench $(MODULE)
 	$(BIN)/python -m benches

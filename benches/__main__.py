@@ -1,4 +1,4 @@
-"""Measures Cornu and its peers in turns; prints the ratios and writes them into the README.
+"""Measures Cornu and its peers in turns; prints the ratios and keeps them in the README.
 
 `python -m benches` runs everything, `python -m benches LSTM matmul` what has such a word in its
 name.
@@ -174,9 +174,11 @@ def main() -> None:
     for name, action, count in CASES:
         if wanted(f"{name} {action}"):
             keep(workload(name, action, count, threads))
-    if not words:
-        (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-        write_readme([row(result) for result in results])
+    path = HERE / "results.json"
+    known = {result["name"]: result for result in json.loads(path.read_text())}
+    known |= {result["name"]: result for result in results}
+    path.write_text(json.dumps(list(known.values()), indent=1) + "\n")
+    write_readme([row(result) for result in known.values()])
 
 
 if __name__ == "__main__":

@@ -42,5 +42,5 @@ def fresh():
     """Names start anew in both."""
     import cornu
 
-    keras.utils.clear_session()
-    cornu.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
+    cornu.utils.clear_session(free_memory=False)
