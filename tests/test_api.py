@@ -38,7 +38,7 @@ ATTRIBUTES = {
 }
 # Modules, names and methods that are being written.
 COMING = """
-    applications datasets distillation distribution export quantizers
+    applications distillation distribution export quantizers
     utils.bounding_boxes visualization wrappers Quantizer RematScope remat
     callbacks.OrbaxCheckpoint callbacks.TensorBoard config.is_nnx_enabled config.set_backend
     dtype_policies.AWQDTypePolicy dtype_policies.GPTQDTypePolicy dtype_policies.Int4DTypePolicy
@@ -57,7 +57,6 @@ COMING = """
     layers.TorchModuleWrapper layers.deserialize layers.serialize
     optimizers.MultiOptimizer optimizers.OptimizerMap  saving.KerasFileEditor
     utils.FeatureSpace
-    utils.get_file
     utils.model_to_dot utils.plot_model
 """
 COMING_METHODS = """
