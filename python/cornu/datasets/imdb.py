@@ -1,7 +1,6 @@
 """Reviews of films, good and bad."""
 
 import json
-import warnings
 from typing import Any
 
 import numpy as np
@@ -22,11 +21,6 @@ def load_data(
     index_from: int = 3,
     **kwargs: Any,
 ) -> Any:
-    if "nb_words" in kwargs:
-        warnings.warn(
-            "The `nb_words` argument in `load_data` has been renamed `num_words`.", stacklevel=2
-        )
-        num_words = kwargs.pop("nb_words")
     path = get_file(
         path,
         origin=f"{ADDRESS}imdb.npz",
@@ -57,6 +51,7 @@ def load_data(
 load_data.__doc__ = f"""Returns 25000 reviews for training and 25000 for tests.
 
     Args:{WORD_ARGUMENTS.format(test_split="")}
+        kwargs: ignored, as Keras does.
 
     Returns:
         `(x_train, y_train), (x_test, y_test)`: lists of numbers of words; 1 for a good review.
