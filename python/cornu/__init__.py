@@ -23,14 +23,16 @@ __getattr__, __dir__, __all__ = attach(
         ".optimizers": "Optimizer",
         ".profiling": "profile",
         ".regularizers": "Regularizer",
+        ".rematerialization": "RematScope remat",
         ".scopes": "SymbolicScope device",
         ".tensor": "Tensor",
         ".variable": "StatelessScope Variable",
     },
     submodules="""
-        activations applications backend callbacks config constraints data datasets
-        dtype_policies initializers layers legacy losses metrics mixed_precision models ops
-        optimizers preprocessing random regularizers saving training tree utils""",
+        activations applications backend callbacks config constraints data datasets distillation
+        distribution dtype_policies export initializers layers legacy losses metrics
+        mixed_precision models ops optimizers preprocessing random regularizers saving training
+        tree utils wrappers""",
 )
 
 

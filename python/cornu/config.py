@@ -108,6 +108,23 @@ def backend() -> str:
     return "cornu"
 
 
+def set_backend(backend: str) -> None:
+    """Accepts `"cornu"`, the only backend.
+
+    Raises:
+        ValueError: for any other name.
+    """
+    if backend != "cornu":
+        raise ValueError(
+            f"Cornu computes by itself: its only backend is 'cornu'. Received: backend={backend}"
+        )
+
+
+def is_nnx_enabled() -> bool:
+    """Returns False: NNX belongs to JAX."""
+    return False
+
+
 def settings() -> tuple[Any, ...]:
     """Returns whatever a traced computation depends on besides its arguments."""
     return _floatx, _epsilon, _image_data_format, _dtype_policy, _flags["flash_attention"]

@@ -12,5 +12,6 @@ __getattr__, __dir__, __all__ = attach(
             "BackupAndRestore LambdaCallback LearningRateScheduler SwapEMAWeights TerminateOnNaN"
         ),
         ".records": "CSVLogger RemoteMonitor",
+        ".tensorboard": "OrbaxCheckpoint TensorBoard",
     },
 )

@@ -553,6 +553,10 @@ class Layer(Weighted, OldAttributes, Operation):
         """Returns the mask, or masks, of the outputs: by default that of the inputs."""
         return previous_mask
 
+    def rematerialized_call(self, layer_call: Callable, *args: Any, **kwargs: Any) -> Callable:
+        """Returns a `call` whose intermediate results may be computed again for gradients."""
+        return super().rematerialized_call(layer_call)
+
     # Symbolic calls
 
     def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:

@@ -156,6 +156,32 @@ class Model(OldTraining, Trainer, Layer):
             layer_range=layer_range,
         )
 
+    def export(
+        self,
+        filepath: Any,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Writes the model for another runtime.
+
+        Args:
+            filepath: path of the file or folder.
+            format: the format.
+            verbose: whether what was written is told.
+            input_signature: shapes and dtypes of the inputs; those of the model if None.
+            kwargs: arguments of the format.
+
+        Raises:
+            NotImplementedError: if the format is not written.
+        """
+        from cornu.export import export_model
+
+        export_model(
+            self, filepath, format, verbose=verbose, input_signature=input_signature, **kwargs
+        )
+
     def save(
         self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
     ) -> None:

@@ -95,6 +95,12 @@ class Operation:
             return self.symbolic_call(*args, **kwargs)
         return self.call(*args, **kwargs)
 
+    def rematerialized_call(self, fn: Callable, *args: Any, **kwargs: Any) -> Callable:
+        """Returns `fn`, whose intermediate results may be computed again for gradients."""
+        from cornu.rematerialization import remat
+
+        return remat(fn)
+
     def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
         """Returns symbolic tensors for a call on symbolic tensors, and records the call."""
         outputs = self.compute_output_spec(*args, **kwargs)

@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = attach(
         ".adafactor": "Adafactor",
         ".muon": "Muon",
         ".loss_scale": "LossScaleOptimizer",
+        ".multi": "MultiOptimizer OptimizerMap",
     },
     submodules="legacy schedules",
 )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from cornu.identifiers import Identifiers, public_objects
-from cornu.optimizers import adafactor, adam, descent, loss_scale, muon
+from cornu.optimizers import adafactor, adam, descent, loss_scale, multi, muon
 from cornu.optimizers.optimizer import Optimizer
 
 _identifiers = Identifiers(
     "optimizer",
     {
         name.lower(): value
-        for module in (adafactor, adam, descent, loss_scale, muon)
+        for module in (adafactor, adam, descent, loss_scale, multi, muon)
         for name, value in {"Optimizer": Optimizer, **public_objects(module)}.items()
     },
     fold=str.lower,

@@ -9,6 +9,7 @@ from typing import Any
 # The packages of Cornu whose classes configs may name, and what Keras calls them.
 _PACKAGES = {
     "constraints": "keras.constraints",
+    "distillation": "keras.distillation",
     "dtype_policies": "keras",
     "initializers": "keras.initializers",
     "layers": "keras.layers",
