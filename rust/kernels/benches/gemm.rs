@@ -1,7 +1,7 @@
 //! Matrix products as shares of the peak measured in the same run: `cargo bench -p cornu-kernels --bench gemm [filter]`.
 mod measure;
 
-use kernels::gemm::{Gemm, Packed, Side, Strided};
+use kernels::gemm::{Gemm, Operand, Packed, Side, Strided};
 use kernels::threads::set_num_threads;
 use measure::{clock, measure};
 
@@ -30,9 +30,30 @@ const CASES: [(&str, [usize; 3], Kind); 14] = [
     ("vector", [1, 1000, 2048], Kind::Transposed),
 ];
 
+/// Prints the time per item of packing all panels of both sides of a square product.
+fn packing() {
+    let n = 1024;
+    let a = vec![1.0f32; n * n];
+    for (name, width, side) in [
+        ("left", 6, Strided::left(&a, n, n, false)),
+        ("right", 16, Strided::right(&a, n, n, false)),
+    ] {
+        let mut panel = vec![0.0; 16 * 256];
+        let (time, _) = measure(clock(1), || {
+            for depth in (0..n).step_by(256) {
+                for line in (0..n - width).step_by(width) {
+                    side.pack(line..line + width, depth..depth + 256, width, &mut panel);
+                }
+            }
+        });
+        println!("{name} {:.3} ns per item", time / (n * n) as f64 * 1e9);
+    }
+}
+
 fn main() {
     let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
     println!("{:?}", simd::level());
+    packing();
     for (name, size, kind) in CASES {
         if filter.as_ref().is_some_and(|f| !name.contains(f.as_str())) {
             continue;

@@ -113,12 +113,12 @@ impl Blocks {
         item: usize,
         [m, n, k]: [usize; 3],
     ) -> Blocks {
-        // A panel of B stays in the first-level cache while panels of A pass by it.
-        let depth = (caches.first * 2 / 3 / (panel_columns * item)).clamp(64, 512);
+        // A panel of B fills the first-level cache: fewer steps of depth are fewer passes over C.
+        let depth = (caches.first / (panel_columns * item)).clamp(64, 512);
         let depth = even_step(k, depth, 8);
-        // The block of A stays in the second-level cache, that of B mostly.
+        // The block of A stays in the second-level cache; that of B may lie behind it, so that A is packed seldom.
         let rows = (caches.second / 4 / (depth * item)).max(panel_rows);
-        let columns = (caches.second / 2 / (depth * item)).max(panel_columns);
+        let columns = (caches.second * 2 / (depth * item)).max(panel_columns);
         Blocks {
             rows: even_step(m, rows, panel_rows),
             columns: even_step(n, columns, panel_columns),
@@ -203,13 +203,13 @@ mod tests {
         for k in [1, 7, 64, 255, 1024, 5000] {
             for (m, n) in [(1, 1), (100, 3000), (5000, 20)] {
                 let blocks = Blocks::new(CACHES, 14, 32, 4, [m, n, k]);
-                assert!(blocks.depth * 32 * 4 <= CACHES.first * 3 / 4, "{blocks:?}");
+                assert!(blocks.depth * 32 * 4 <= CACHES.first, "{blocks:?}");
                 assert!(
                     blocks.depth * blocks.rows * 4 <= CACHES.second / 3,
                     "{blocks:?}"
                 );
                 assert!(
-                    blocks.depth * blocks.columns * 4 <= CACHES.second * 2 / 3,
+                    blocks.depth * blocks.columns * 4 <= CACHES.second * 2,
                     "{blocks:?}"
                 );
                 assert!(blocks.rows.is_multiple_of(14) && blocks.columns.is_multiple_of(32));
@@ -219,8 +219,8 @@ mod tests {
 
     #[test]
     fn depth_is_cut_evenly() {
-        assert_eq!(Blocks::new(CACHES, 14, 32, 4, [64, 64, 1024]).depth, 256);
-        assert_eq!(Blocks::new(CACHES, 14, 32, 4, [64, 64, 300]).depth, 152);
+        assert_eq!(Blocks::new(CACHES, 14, 32, 4, [64, 64, 1024]).depth, 344);
+        assert_eq!(Blocks::new(CACHES, 14, 32, 4, [64, 64, 400]).depth, 200);
         assert_eq!(Blocks::new(CACHES, 14, 32, 4, [64, 64, 5]).depth, 8);
     }
 

@@ -314,8 +314,10 @@ unsafe fn transpose_lines<I: Isa, T: Real>(
                 T::Lanes::<I>::transpose(&mut block);
                 simd::unrolled!(ROW < len, {
                     if ROW < wide {
-                        let to = panel.add((d + ROW) * width + l);
-                        if high == len {
+                        let at = (d + ROW) * width + l;
+                        let to = panel.add(at);
+                        // What a whole register writes behind its row, the next row overwrites.
+                        if high == len || (width < len && at + len <= depth * width) {
                             block[ROW].store_ptr(to);
                         } else {
                             block[ROW].store_ptr_partial(to, high);

@@ -99,10 +99,49 @@ unsafe fn first64(n: usize) -> __m256i {
     unsafe { _mm256_cmpgt_epi64(_mm256_set1_epi64x(n as i64), _mm256_setr_epi64x(0, 1, 2, 3)) }
 }
 
+/// Stores the first `n` 32-bit lanes by halves: a masked store is microcode on some processors.
+#[inline(always)]
+unsafe fn store32(mut ptr: *mut f32, n: usize, x: __m256) {
+    // SAFETY: the caller's promise covers the first `n` lanes.
+    unsafe {
+        if n >= 8 {
+            return _mm256_storeu_ps(ptr, x);
+        }
+        let mut part = _mm256_castps256_ps128(x);
+        if n & 4 != 0 {
+            _mm_storeu_ps(ptr, part);
+            ptr = ptr.add(4);
+            part = _mm256_extractf128_ps::<1>(x);
+        }
+        if n & 2 != 0 {
+            _mm_storel_epi64(ptr.cast(), _mm_castps_si128(part));
+            ptr = ptr.add(2);
+            part = _mm_movehl_ps(part, part);
+        }
+        if n & 1 != 0 {
+            _mm_store_ss(ptr, part);
+        }
+    }
+}
+
+/// As [`store32`], for 64-bit lanes.
+#[inline(always)]
+unsafe fn store64(ptr: *mut f64, n: usize, x: __m256d) {
+    // SAFETY: the caller's promise covers the first `n` lanes.
+    unsafe { store32(ptr.cast(), 2 * n, _mm256_castpd_ps(x)) }
+}
+
+/// As [`store32`], for integers.
+#[inline(always)]
+unsafe fn store_integers(ptr: *mut i32, n: usize, x: __m256i) {
+    // SAFETY: the caller's promise covers the first `n` lanes.
+    unsafe { store32(ptr.cast(), n, _mm256_castsi256_ps(x)) }
+}
+
 /// What the macros need in one argument order: masked memory and selection.
 macro_rules! helpers {
     ($reg:ty, $item:ty, $first:ident, $mask:ty,
-     $load_masked:ident = $maskload:ident, $store_masked:ident = $maskstore:ident, $select:ident = |$m:ident, $yes:ident, $no:ident| $blend:expr) => {
+     $load_masked:ident = $maskload:ident, $store_masked:ident = $store:ident, $select:ident = |$m:ident, $yes:ident, $no:ident| $blend:expr) => {
         #[inline(always)]
         unsafe fn $load_masked(ptr: *const $item, n: usize) -> $reg {
             // SAFETY: the caller's promise covers the first `n` lanes.
@@ -112,7 +151,7 @@ macro_rules! helpers {
         #[inline(always)]
         unsafe fn $store_masked(ptr: *mut $item, n: usize, x: $reg) {
             // SAFETY: the caller's promise covers the first `n` lanes.
-            unsafe { $maskstore(ptr, $first(n), x) }
+            unsafe { $store(ptr, n, x) }
         }
 
         #[inline(always)]
@@ -129,7 +168,7 @@ helpers!(
     first32,
     __m256,
     load_ps = _mm256_maskload_ps,
-    store_ps = _mm256_maskstore_ps,
+    store_ps = store32,
     select_ps = |m, yes, no| _mm256_blendv_ps(no, yes, m)
 );
 helpers!(
@@ -138,7 +177,7 @@ helpers!(
     first64,
     __m256d,
     load_pd = _mm256_maskload_pd,
-    store_pd = _mm256_maskstore_pd,
+    store_pd = store64,
     select_pd = |m, yes, no| _mm256_blendv_pd(no, yes, m)
 );
 helpers!(
@@ -147,7 +186,7 @@ helpers!(
     first32,
     __m256,
     load_epi32 = _mm256_maskload_epi32,
-    store_epi32 = _mm256_maskstore_epi32,
+    store_epi32 = store_integers,
     select_epi32 = |m, yes, no| _mm256_blendv_epi8(no, yes, _mm256_castps_si256(m))
 );
 
