@@ -72,9 +72,10 @@ class Identifiers:
         """
         if isinstance(config, str):
             return self._named(config, custom_objects)
-        # Configs of Keras 2 name no module.
-        if "class_name" in config and not config.get("module"):
-            cls = self._named(config["class_name"], custom_objects)
+        # Configs of Keras 2 name no module; nor do lambdas, arrays and the like.
+        name = config.get("class_name")
+        if isinstance(name, str) and name[:2] != "__" and not config.get("module"):
+            cls = self._named(name, custom_objects)
             return (
                 cls.from_config(dict(config.get("config") or {})) if inspect.isclass(cls) else cls
             )

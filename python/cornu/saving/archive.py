@@ -140,12 +140,17 @@ def new_h5(file: Any) -> Iterator[Any]:
     file.write(memory.getbuffer())
 
 
-def open_h5(file: Any) -> Any:
-    """Opens an HDF5 file for reading.
+@contextlib.contextmanager
+def open_h5(file: Any) -> Iterator[Any]:
+    """Gives an HDF5 file that is open for reading.
 
     Raises:
-        OSError: if it is none, or missing.
+        OSError: if it is none, broken, or missing.
     """
     import h5py
 
-    return h5py.File(file, "r")
+    with h5py.File(file, "r") as h5:
+        try:
+            yield h5
+        except RuntimeError as error:  # what the library says of a broken structure
+            raise OSError(f"The HDF5 file is broken: {error}") from error

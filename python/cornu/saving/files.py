@@ -138,7 +138,8 @@ def load_model(
             f"{path} is not a `.keras` file: it is no zip archive (broken or cut off?)"
         )
     if path.endswith((".h5", ".hdf5")):
-        open_h5(path).close()
+        with open_h5(path):
+            pass
     raise ValueError(
         f"File format not supported: filepath={path}. Cornu reads `.keras` files and whole-model "
         "`.h5` files."

@@ -270,11 +270,14 @@ def _revive(config: Any) -> Any:
     if "class_name" not in config or "config" not in config:
         return {key: _revive(value) for key, value in config.items()}
     name, inner = config["class_name"], config["config"]
+    if not isinstance(name, str):
+        raise TypeError(f"The class of an object must be named by a string, but came as {name!r}")
     special = _SPECIAL.get(name)
     if special is not None:
         return special(inner)
-    module = config.get("module")
-    registered = config.get("registered_name") or name
+    module, registered = config.get("module"), config.get("registered_name") or name
+    if not isinstance(module, str | None) or not isinstance(registered, str):
+        raise TypeError(f"'module' and 'registered_name' must be strings: {dict(config)}")
     if module == "builtins" and name == "function":
         return _function(inner, config)
     if module == "builtins" and name == "type":
