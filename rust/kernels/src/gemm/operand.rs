@@ -237,7 +237,21 @@ unsafe fn pack_strided<I: Isa, T: Real>(
         unsafe { transpose_lines::<I, T>(isa, line, deep, width, out) }
     } else if line_stride == 1 {
         let len = T::Lanes::<I>::LEN;
-        for d in 0..deep {
+        // A whole register of a narrow row reads into the next rows of the source, and writes where the next rows overwrite it.
+        let rows_inside = |items: usize, stride: usize| match items.checked_sub(len) {
+            Some(rest) if count == width && width < len => rest / stride.max(1) + 1,
+            _ => 0,
+        };
+        let readable = rows_inside((deep - 1) * depth_stride + count, depth_stride);
+        let whole = rows_inside(deep * width, width).min(readable);
+        for d in 0..whole {
+            // SAFETY: that many rows end inside the checked part of the source, and inside the panel.
+            unsafe {
+                let x = T::Lanes::<I>::load_ptr(isa, first.add(d * depth_stride));
+                x.store_ptr(out.add(d * width));
+            }
+        }
+        for d in whole..deep {
             // SAFETY: row `d` of the panel has `width` items; `count` of them come from the checked part.
             unsafe {
                 let (from, to) = (first.add(d * depth_stride), out.add(d * width));
