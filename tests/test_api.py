@@ -88,7 +88,6 @@ COMING = """
     layers.serialize
     quantizers
     saving.KerasFileEditor
-    utils.FeatureSpace
     utils.bounding_boxes
     utils.model_to_dot
     utils.plot_model

@@ -23,6 +23,12 @@ _PACKAGES = {
 }
 # Classes that stand elsewhere than the rest of their package.
 _CLASSES = {"Functional": ("keras.src.models.functional", "Functional")}
+# The classes of `utils.feature_space` and what configs call their homes.
+_FEATURES = "keras.src.layers.preprocessing.feature_space"
+_FEATURE_CLASSES = {
+    "FeatureSpace": ("keras.utils", None),
+    **{name: (_FEATURES, name) for name in ("Cross", "Feature", "TFDConcat", "TFDIdentity")},
+}
 # Classes that Keras exports under another name than their own.
 EXPORTED_NAMES = {"GroupedQueryAttention": "GroupQueryAttention"}
 # The packages whose functions configs may name.
@@ -42,6 +48,8 @@ def home(cls: type) -> tuple[str, str | None] | None:
     package, _, module = rest.partition(".")
     if cls.__name__ in _CLASSES and package == "models":
         return _CLASSES[cls.__name__]
+    if rest == "utils.feature_space":
+        return _FEATURE_CLASSES.get(cls.__name__)
     if package == "optimizers" and module == "schedules":
         return "keras.optimizers.schedules", None
     return (_PACKAGES[package], None) if package in _PACKAGES else None
@@ -71,6 +79,10 @@ def find_class(module: str, name: str) -> type | None:
         from cornu.models.functional import Functional
 
         return Functional
+    if _FEATURE_CLASSES.get(name, ("",))[0] == module:
+        from cornu.utils import feature_space
+
+        return getattr(feature_space, name)
     for package in _packages_of(module):
         try:
             namespace = importlib.import_module(f"cornu.{package}")

@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = attach(
         ".audio_folders": "audio_dataset_from_directory",
         ".configuration": "Config",
         ".downloads": "get_file",
+        ".feature_space": "FeatureSpace",
         ".image_folders": "image_dataset_from_directory",
         ".images": "array_to_img img_to_array load_img save_img",
         ".progbar": "Progbar",

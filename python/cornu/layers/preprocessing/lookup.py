@@ -309,6 +309,13 @@ class IndexLookup(ConfiguredLayer):
     def build(self, input_shape: Any = None) -> None:
         """Does nothing: there are no weights."""
 
+    def get_build_config(self) -> dict[str, Any]:
+        """Returns nothing: any shape will do."""
+        return {}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Does nothing: there are no weights."""
+
     @property
     def idf_weights_const(self) -> Any:
         """The inverse document frequency of each index, a tensor."""
@@ -378,7 +385,7 @@ class IndexLookup(ConfiguredLayer):
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "vocabulary": self.input_vocabulary,
-            "vocabulary_size": self.vocabulary_size(),
+            "vocabulary_size": self.vocabulary_size() if self._vocabulary else None,
             "salt": self.salt,
         }
 
