@@ -89,8 +89,6 @@ COMING = """
     quantizers
     saving.KerasFileEditor
     utils.bounding_boxes
-    utils.model_to_dot
-    utils.plot_model
     visualization
 """
 COMING_METHODS = """

@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = attach(
         ".feature_space": "FeatureSpace",
         ".image_folders": "image_dataset_from_directory",
         ".images": "array_to_img img_to_array load_img save_img",
+        ".model_pictures": "model_to_dot plot_model",
         ".progbar": "Progbar",
         ".sequences": "pad_sequences",
         ".splitting": "split_dataset",
