@@ -22,6 +22,7 @@ __getattr__, __dir__, __all__ = attach(
         ".ops.symbolic": "KerasTensor",
         ".optimizers": "Optimizer",
         ".profiling": "profile",
+        ".quantizers": "Quantizer",
         ".regularizers": "Regularizer",
         ".rematerialization": "RematScope remat",
         ".scopes": "SymbolicScope device",
@@ -31,8 +32,8 @@ __getattr__, __dir__, __all__ = attach(
     submodules="""
         activations applications backend callbacks config constraints data datasets distillation
         distribution dtype_policies export initializers layers legacy losses metrics
-        mixed_precision models ops optimizers preprocessing random regularizers saving training
-        tree utils wrappers""",
+        mixed_precision models ops optimizers preprocessing quantizers random regularizers saving
+        training tree utils wrappers""",
 )
 
 

@@ -14,7 +14,7 @@ from cornu.tensor import (
 
 _MIXED = {"mixed_float16": ("float16", "float32"), "mixed_bfloat16": ("bfloat16", "float32")}
 _cast = _cornu.primitive("cast")
-_QUANTIZATIONS = ("int8", "float8", "int4", "gptq", "awq")
+QUANTIZATION_MODES = ("int8", "float8", "int4", "gptq", "awq")
 
 
 class DTypePolicy:
@@ -120,8 +120,11 @@ class QuantizedDTypePolicy(DTypePolicy):
     """
 
     def __init__(self, mode: str, source_name: str | None = None) -> None:
-        if mode not in _QUANTIZATIONS:
-            raise ValueError(f"`mode` must be one of {_QUANTIZATIONS}. Received: mode='{mode}'")
+        if mode not in QUANTIZATION_MODES:
+            raise ValueError(
+                f"Invalid quantization mode. Expected one of {QUANTIZATION_MODES}. "
+                f"Received: mode={mode}"
+            )
         source_name = source_name or config.dtype_policy().name
         super().__init__(source_name)
         self._name = f"{mode}_from_{source_name}"
@@ -133,6 +136,116 @@ class QuantizedDTypePolicy(DTypePolicy):
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {"mode": self._quantization_mode, "source_name": self._source_name}
+
+
+class QuantizedFloat8DTypePolicy(QuantizedDTypePolicy):
+    """The policy of a layer that computes with floats of eight bits.
+
+    Args:
+        mode: `"float8"`.
+        source_name: the policy of the layer before.
+        amax_history_length: over how many steps the largest magnitude is looked for.
+    """
+
+    default_amax_history_length = 1024
+
+    def __init__(
+        self, mode: str, source_name: str | None = None, amax_history_length: int = 1024
+    ) -> None:
+        super().__init__(mode, source_name)
+        if not isinstance(amax_history_length, int):
+            raise TypeError(
+                "`amax_history_length` must be an integer. "
+                f"Received: amax_history_length={amax_history_length}"
+            )
+        self._amax_history_length = amax_history_length
+
+    @property
+    def amax_history_length(self) -> int:
+        """Over how many steps the largest magnitude is looked for."""
+        return self._amax_history_length
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "amax_history_length": self.amax_history_length}
+
+
+class _GroupedDTypePolicy(QuantizedDTypePolicy):
+    """A policy whose mode tells sizes too: `"int4/128"`."""
+
+    _form = ""
+    _bits: tuple[int, ...] = ()
+
+    def __init__(self, mode: str, source_name: str | None = None) -> None:
+        name, *sizes = mode.split("/")
+        form = self._form.split("/")
+        if name != form[0] or len(sizes) != len(form) - 1:
+            raise ValueError(
+                f"Invalid mode for {type(self).__name__}. Expected format '{self._form}', but got "
+                f"'{mode}'."
+            )
+        try:
+            sizes = [int(size) for size in sizes]
+        except ValueError:
+            raise ValueError(
+                f"Invalid mode for {type(self).__name__}: sizes must be integers. Expected format "
+                f"'{self._form}', but got '{mode}'."
+            ) from None
+        if self._bits and sizes[0] not in self._bits:
+            raise ValueError(
+                f"Invalid weight_bits in mode. Supported values are {self._bits}, but got "
+                f"{sizes[0]} from '{mode}'."
+            )
+        if sizes[-1] < -1 or sizes[-1] == 0:
+            raise ValueError(
+                "Invalid group size in mode. Supported values are -1 (one group) or a positive "
+                f"integer, but got {sizes[-1]} from '{mode}'."
+            )
+        super().__init__(name, source_name)
+        self._name = f"{mode}_from_{self._source_name}"
+        self.mode = name
+        self._sizes = mode
+        for attribute, size in zip(form[1:], sizes, strict=True):
+            setattr(self, attribute.strip("<>"), size)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "mode": self._sizes}
+
+
+class Int4DTypePolicy(_GroupedDTypePolicy):
+    """The policy of a layer with weights of four bits.
+
+    Args:
+        mode: `"int4/<block_size>"`, -1 for one group.
+        source_name: the policy of the layer before.
+    """
+
+    _form = "int4/<block_size>"
+
+
+class GPTQDTypePolicy(_GroupedDTypePolicy):
+    """The policy of a layer that GPTQ quantized.
+
+    Args:
+        mode: `"gptq/<weight_bits>/<group_size>"`.
+        source_name: the policy of the layer before.
+    """
+
+    _form = "gptq/<weight_bits>/<group_size>"
+    _bits = (2, 3, 4, 8)
+
+
+class AWQDTypePolicy(_GroupedDTypePolicy):
+    """The policy of a layer that AWQ quantized.
+
+    Args:
+        mode: `"awq/<weight_bits>/<group_size>"`.
+        source_name: the policy of the layer before.
+    """
+
+    _form = "awq/<weight_bits>/<group_size>"
+    _bits = (4,)
 
 
 class DTypePolicyMap(DTypePolicy, MutableMapping):
@@ -232,9 +345,28 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
         return f"<DTypePolicyMap default_policy={self.default_policy}, policies={self._policy_map}>"
 
 
-_CLASSES = {cls.__name__: cls for cls in (DTypePolicy, QuantizedDTypePolicy, DTypePolicyMap)} | {
+_CLASSES = {
+    cls.__name__: cls
+    for cls in (
+        AWQDTypePolicy,
+        DTypePolicy,
+        DTypePolicyMap,
+        GPTQDTypePolicy,
+        Int4DTypePolicy,
+        QuantizedDTypePolicy,
+        QuantizedFloat8DTypePolicy,
+    )
+} | {
     "FloatDTypePolicy": DTypePolicy,
     "Policy": DTypePolicy,
+}
+
+
+_OF_MODE = {
+    "awq": AWQDTypePolicy,
+    "float8": QuantizedFloat8DTypePolicy,
+    "gptq": GPTQDTypePolicy,
+    "int4": Int4DTypePolicy,
 }
 
 
@@ -271,7 +403,11 @@ def get(identifier: Any) -> DTypePolicy:
         return deserialize(identifier)
     if isinstance(identifier, str):
         mode, found, source = identifier.partition("_from_")
-        return QuantizedDTypePolicy(mode, source) if found else DTypePolicy(identifier)
+        if not found:
+            return DTypePolicy(identifier)
+        grouped = mode.startswith(("gptq", "awq")) or "/" in mode
+        policy = _OF_MODE.get(mode.partition("/")[0]) if grouped or mode == "float8" else None
+        return (policy or QuantizedDTypePolicy)(mode, source)
     try:
         return DTypePolicy(standardize_dtype(identifier))
     except (TypeError, ValueError):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from cornu import activations, constraints, initializers, regularizers
+from cornu import activations, constraints, initializers, regularizers, saving
 from cornu.config import standardize_data_format
 from cornu.layers.layer import Layer
 
@@ -14,6 +14,7 @@ _KINDS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "regularizer": (regularizers.get, regularizers.serialize),
     "constraint": (constraints.get, constraints.serialize),
     "format": (standardize_data_format, str),
+    "config": (saving.deserialize_keras_object, saving.serialize_keras_object),
 }
 _WEIGHT_ARGUMENTS = ("initializer", "regularizer", "constraint")
 

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import string
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,10 +11,10 @@ from cornu import ops
 from cornu.layers.configured import ConfiguredLayer
 from cornu.layers.input_spec import InputSpec
 from cornu.layers.layer import Layer
-from cornu.layers.lora import LowRankLayer
+from cornu.layers.quantization import QuantizedLayer
 
 
-class Dense(LowRankLayer):
+class Dense(QuantizedLayer):
     """`activation(inputs @ kernel + bias)`, on the last axis.
 
     Args:
@@ -27,7 +28,7 @@ class Dense(LowRankLayer):
         lora_rank: if given, the kernel is frozen and a product of two matrices of this rank is
             trained on top of it.
         lora_alpha: that product is scaled by `lora_alpha / lora_rank`.
-        quantization_config: kept in the config; no quantization is done.
+        quantization_config: how a layer is quantized whose dtype policy is a quantized one.
 
     Input shape: `(batch, ..., input_dim)`. Output shape: `(batch, ..., units)`.
 
@@ -89,13 +90,33 @@ class Dense(LowRankLayer):
         self._finish_build()
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        x = ops.matmul(inputs, self.kernel)
-        if self.bias is not None:
-            x = ops.add(x, self.bias)
-        return x if self.activation is None else self.activation(x)
+        if self.quantization_mode is not None:
+            return self.quantized_call(inputs, training)
+        return self._finished(ops.matmul(inputs, self.kernel))
+
+    def _product(self, inputs: Any, weight: Any) -> Any:
+        return ops.matmul(inputs, weight)
+
+    def _input_gradient(self, upstream: Any, weight: Any) -> Any:
+        return ops.matmul(upstream, ops.transpose(weight))
+
+    def _input_axes(self, inputs: Any) -> tuple[int, ...]:
+        return (-1,)
+
+    def _beside(self, inputs_scale: Any, inputs: Any) -> Any:
+        return inputs_scale
+
+    def _reduced_axes(self) -> tuple[int, ...]:
+        return (0,)
+
+    def _scale_of(self, kept: Any) -> Any:
+        return ops.squeeze(kept, 0)
+
+    def _wide_scale(self, scale: Any) -> Any:
+        return scale
 
 
-class EinsumDense(LowRankLayer):
+class EinsumDense(QuantizedLayer):
     """`activation(einsum(equation, inputs, kernel) + bias)`.
 
     Args:
@@ -108,7 +129,8 @@ class EinsumDense(LowRankLayer):
         kernel_regularizer, bias_regularizer: penalties on the weights.
         kernel_constraint, bias_constraint: projections of the weights after each update.
         lora_rank, lora_alpha: low-rank adaptation, as in `Dense`.
-        gptq_unpacked_column_size, quantization_config: kept; no quantization is done.
+        gptq_unpacked_column_size: kept in the config.
+        quantization_config: as in `Dense`.
 
     >>> layer = layers.EinsumDense("abc,cd->abd", output_shape=(None, 5), bias_axes="d")
     >>> layer(np.ones((2, 3, 4))).shape
@@ -162,22 +184,68 @@ class EinsumDense(LowRankLayer):
         kernel_shape, bias_shape, self.full_output_shape = _einsum_shapes(
             self.equation, self.bias_axes, tuple(input_shape), self.partial_output_shape
         )
+        self.input_spec = InputSpec(ndim=len(input_shape))
         self._add_adapted(kernel_shape)
         if bias_shape is not None:
             self.bias = self._add("bias", bias_shape)
-        self.input_spec = InputSpec(ndim=len(input_shape))
         self._finish_build()
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        x = ops.einsum(self.equation, inputs, self.kernel)
-        if self.bias is not None:
-            x = ops.add(x, self.bias)
-        return x if self.activation is None else self.activation(x)
+        if self.quantization_mode is not None:
+            return self.quantized_call(inputs, training)
+        return self._finished(ops.einsum(self.equation, inputs, self.kernel))
+
+    def _product(self, inputs: Any, weight: Any) -> Any:
+        return ops.einsum(self.equation, inputs, weight)
+
+    def _letters(self) -> tuple[str, str, str]:
+        """The letters of the inputs, the kernel and the outputs, with some for the dots."""
+        equation = self.equation.replace(" ", "")
+        inputs, rest = equation.split(",")
+        free = (letter for letter in string.ascii_letters if letter not in equation)
+        hidden = self.input_spec.ndim - len(inputs.replace("...", ""))
+        dots = "".join(next(free) for _ in range(hidden)) if "..." in equation else ""
+        kernel, outputs = rest.split("->")
+        return inputs.replace("...", dots), kernel, outputs.replace("...", dots)
+
+    def _input_gradient(self, upstream: Any, weight: Any) -> Any:
+        inputs, kernel, outputs = self._letters()
+        return ops.einsum(f"{outputs},{kernel}->{inputs}", upstream, weight)
+
+    def _input_axes(self, inputs: Any) -> tuple[int, ...]:
+        letters, _, outputs = self._letters()
+        return tuple(i for i, letter in enumerate(letters) if letter not in outputs)
+
+    def _beside(self, inputs_scale: Any, inputs: Any) -> Any:
+        letters, _, outputs = self._letters()
+        return _rearranged(inputs_scale, letters, outputs)
+
+    def _reduced_axes(self) -> tuple[int, ...]:
+        _, kernel, outputs = self._letters()
+        return tuple(i for i, letter in enumerate(kernel) if letter not in outputs)
+
+    def _scale_of(self, kept: Any) -> Any:
+        _, kernel, outputs = self._letters()
+        return _rearranged(kept, kernel, outputs)
+
+    def _wide_scale(self, scale: Any) -> Any:
+        _, kernel, outputs = self._letters()
+        return _rearranged(scale, outputs, kernel)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config["output_shape"] = self.partial_output_shape
         return config
+
+
+def _rearranged(x: Any, letters: str, wanted: str) -> Any:
+    """Returns `x` with other axes: those it lacks have size 1, as those have that go."""
+    gone = tuple(i for i, letter in enumerate(letters) if letter not in wanted)
+    kept = [letter for letter in letters if letter in wanted]
+    x = ops.squeeze(x, gone) if gone else x
+    x = ops.transpose(x, [kept.index(letter) for letter in wanted if letter in kept])
+    new = tuple(i for i, letter in enumerate(wanted) if letter not in kept)
+    return ops.expand_dims(x, new) if new else x
 
 
 _EQUATION = re.compile(
@@ -249,7 +317,7 @@ def _einsum_shapes(
     return kernel_shape, bias_shape, full
 
 
-class Embedding(LowRankLayer):
+class Embedding(QuantizedLayer):
     """Rows of a table, looked up by integer ids.
 
     Args:
@@ -261,12 +329,13 @@ class Embedding(LowRankLayer):
         mask_zero: whether id 0 is padding, to be masked in the layers that follow.
         weights: the table's first value, of shape `(input_dim, output_dim)`, or a list of it.
         lora_rank, lora_alpha: low-rank adaptation, as in `Dense`.
-        quantization_config: kept; no quantization is done.
+        quantization_config: as in `Dense`.
 
     Input shape: `(batch, ...)` of integers. Output shape: `(batch, ..., output_dim)`.
     """
 
     _adapted_name = "embeddings"
+    _is_table = True
 
     def __init__(
         self,
@@ -324,8 +393,36 @@ class Embedding(LowRankLayer):
     def call(self, inputs: Any) -> Any:
         if ops.dtype(inputs) not in ("int32", "int64"):
             inputs = ops.cast(inputs, "int32")
+        if self.quantization_mode is not None:
+            return self.quantized_call(inputs)
         outputs = ops.take(self.embeddings, inputs, axis=0)
         return ops.cast(outputs, self.compute_dtype)
+
+    def _product(self, inputs: Any, weight: Any) -> Any:
+        return ops.take(weight, inputs, axis=0)
+
+    def _finished(self, x: Any) -> Any:
+        return ops.cast(x, self.compute_dtype)
+
+    def quantized_build(self, embeddings_shape: Any, mode: str, config: Any = None) -> None:
+        super().quantized_build(embeddings_shape, mode, config)
+
+    def _integer_call(self, inputs: Any, training: bool | None = None) -> Any:
+        if self.quantization_mode == "int8" and not self.lora_enabled:
+            # The rows alone become floats.
+            scale = ops.take(self.embeddings_scale, inputs, axis=0)
+            rows = ops.cast(ops.take(self._embeddings, inputs, axis=0), self.compute_dtype)
+            return rows / ops.cast(ops.expand_dims(scale, -1), self.compute_dtype)
+        return super()._integer_call(inputs)
+
+    def _reduced_axes(self) -> tuple[int, ...]:
+        return (1,)
+
+    def _scale_of(self, kept: Any) -> Any:
+        return ops.squeeze(kept, -1)
+
+    def _wide_scale(self, scale: Any) -> Any:
+        return ops.expand_dims(scale, -1)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return ops.not_equal(inputs, 0) if self.mask_zero else None

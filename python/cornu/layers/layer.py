@@ -553,6 +553,27 @@ class Layer(Weighted, OldAttributes, Operation):
         """Returns the mask, or masks, of the outputs: by default that of the inputs."""
         return previous_mask
 
+    def quantize(self, mode: Any = None, type_check: bool = True, config: Any = None) -> None:
+        """Keeps the weights in few bits, where the layer can.
+
+        Raises:
+            NotImplementedError: if it can't.
+        """
+        raise self._cannot("quantize")
+
+    def quantized_build(self, input_shape: Any, mode: str) -> None:
+        """Makes the variables of a quantized layer, where it can be one."""
+        raise self._cannot("quantized_build")
+
+    def quantized_call(self, *args: Any, **kwargs: Any) -> Any:
+        """Computes the outputs with quantized weights, where the layer can be quantized."""
+        raise self._cannot("quantized_call")
+
+    def _cannot(self, method: str) -> NotImplementedError:
+        return NotImplementedError(
+            f"Layer {type(self).__name__} does not have a `{method}()` method implemented."
+        )
+
     def rematerialized_call(self, layer_call: Callable, *args: Any, **kwargs: Any) -> Callable:
         """Returns a `call` whose intermediate results may be computed again for gradients."""
         return super().rematerialized_call(layer_call)

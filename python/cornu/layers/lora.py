@@ -24,6 +24,7 @@ class LowRankLayer(ConfiguredLayer):
     def _add_adapted(self, shape: tuple[int, ...], arguments: str | None = None) -> None:
         """Adds the weight, and adapts it if the constructor was given a rank."""
         name = self._adapted_name
+        self._weight_shape = tuple(shape)
         setattr(self, f"_{name}", self._add(name, shape, arguments))
 
     def _finish_build(self) -> None:
@@ -38,9 +39,12 @@ class LowRankLayer(ConfiguredLayer):
         weight = getattr(self, f"_{name}")
         if not self.lora_enabled:
             return weight
-        scale = self.lora_alpha / self.lora_rank
+        return ops.add(weight, self._lora_delta())
+
+    def _lora_delta(self) -> Any:
+        """Returns what the adaptation adds to the weight."""
         a, b = self._lora_pair()
-        return ops.add(weight, ops.multiply(scale, ops.matmul(a, b)))
+        return ops.multiply(self.lora_alpha / self.lora_rank, ops.matmul(a, b))
 
     def _lora_pair(self) -> tuple[Any, Any]:
         return tuple(getattr(self, f"lora_{self._adapted_name}_{side}") for side in "ab")
@@ -72,7 +76,8 @@ class LowRankLayer(ConfiguredLayer):
             raise ValueError("lora is already enabled. This can only be done once per layer.")
         self._tracker.unlock()
         weight = getattr(self, f"_{name}")
-        shapes = {"a": (*weight.shape[:-1], rank), "b": (rank, weight.shape[-1])}
+        shape = self._weight_shape
+        shapes = {"a": (*shape[:-1], rank), "b": (rank, shape[-1])}
         initializers = {"a": a_initializer, "b": b_initializer}
         for side, shape in shapes.items():
             matrix = self.add_weight(

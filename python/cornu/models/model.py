@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,15 @@ def is_functional_call(args: tuple, kwargs: dict[str, Any]) -> bool:
         or (len(args) == 1 and "outputs" in kwargs)
         or ("inputs" in kwargs and "outputs" in kwargs)
     )
+
+
+def _is_meant(layer: Layer, filters: Any) -> bool:
+    if filters is None:
+        return True
+    if callable(filters):
+        return bool(filters(layer))
+    patterns = [filters] if isinstance(filters, str) else filters
+    return any(re.search(pattern, layer.name) for pattern in patterns)
 
 
 class Model(OldTraining, Trainer, Layer):
@@ -155,6 +165,54 @@ class Model(OldTraining, Trainer, Layer):
             show_trainable=show_trainable,
             layer_range=layer_range,
         )
+
+    def quantize(
+        self, mode: str | None = None, config: Any = None, filters: Any = None, **kwargs: Any
+    ) -> None:
+        """Quantizes the weights of all layers that can be.
+
+        Args:
+            mode: `"int8"`, `"int4"` or `"float8"`.
+            config: a `QuantizationConfig`, in place of the mode or besides it.
+            filters: which layers: a regular expression that is searched in their names, a list
+                of such, or a function from a layer to whether it is meant.
+            kwargs: `type_check`, whether subclasses of the layers are left out.
+
+        Raises:
+            ValueError: for wrong arguments, or if a layer is not built or quantized already.
+        """
+        from cornu.quantizers.configs import resolved
+
+        type_check = kwargs.pop("type_check", True)
+        if kwargs:
+            raise ValueError(
+                f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}"
+            )
+        if filters is not None and not (
+            isinstance(filters, str | list | tuple) or callable(filters)
+        ):
+            raise ValueError(
+                "The `filters` argument must be a regex string, a list of regex strings, or a "
+                f"callable. Received: {type(filters)}"
+            )
+        config = resolved(mode, config)
+        if config.mode in ("gptq", "awq"):
+            raise NotImplementedError(
+                f"Model '{self.name}' can't be quantized in mode='{config.mode}': weights are not "
+                "calibrated on samples. Use 'int8' or 'int4'."
+            )
+        for layer in list(self._flatten_layers()):
+            if layer._layers or not _is_meant(layer, filters):
+                continue
+            try:
+                layer.quantize(config.mode, type_check=type_check, config=config)
+            except NotImplementedError as error:
+                warnings.warn(str(error), stacklevel=2)
+        self.reset_functions()
+
+    def get_quantization_layer_structure(self, mode: str | None = None) -> dict[str, Any] | None:
+        """Returns the blocks of the model for modes that need them; None unless a model tells."""
+        return None
 
     def export(
         self,

@@ -95,6 +95,10 @@ class Operation:
             return self.symbolic_call(*args, **kwargs)
         return self.call(*args, **kwargs)
 
+    def quantized_call(self, *args: Any, **kwargs: Any) -> Any:
+        """Computes the outputs with quantized weights, where the operation has some."""
+        raise NotImplementedError(f"{type(self).__name__} can't be quantized.")
+
     def rematerialized_call(self, fn: Callable, *args: Any, **kwargs: Any) -> Callable:
         """Returns `fn`, whose intermediate results may be computed again for gradients."""
         from cornu.rematerialization import remat

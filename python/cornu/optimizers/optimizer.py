@@ -331,7 +331,9 @@ class Optimizer:
             grads, trainable_variables = self._filter_empty_gradients(grads, trainable_variables)
             if self.loss_scale_factor is not None:
                 grads = [g if g is None else g / self.loss_scale_factor for g in grads]
-            self._apply_gradients(grads, trainable_variables)
+            grads, trainable_variables = _overwrite(grads, trainable_variables)
+            if trainable_variables:
+                self._apply_gradients(grads, trainable_variables)
             for variable in trainable_variables:
                 if variable.constraint is not None:
                     variable.assign(variable.constraint(variable))
@@ -636,6 +638,17 @@ def _with_base_arguments(init: Callable[..., None]) -> Callable[..., None]:
 
     constructor.__signature__ = inspect.Signature([*own, *base, rest])
     return constructor
+
+
+def _overwrite(grads: list[Any], variables: list[Variable]) -> tuple[list[Any], list[Variable]]:
+    """Sets the variables that take their gradients for values, and returns the others."""
+    rest: list[tuple[Any, Variable]] = []
+    for gradient, variable in zip(grads, variables, strict=True):
+        if getattr(variable, "overwrite_with_gradient", False):
+            variable.assign(gradient)
+        else:
+            rest.append((gradient, variable))
+    return [gradient for gradient, _ in rest], [variable for _, variable in rest]
 
 
 def _clip_by_norm(values: Any, clip: float) -> Any:
