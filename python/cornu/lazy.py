@@ -1,6 +1,7 @@
 """Public names that are imported when they are first used (PEP 562)."""
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +34,12 @@ def attach(
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         home, attribute = homes[name]
-        value = importlib.import_module(home, package)
+        try:
+            value = importlib.import_module(home, package)
+        except ModuleNotFoundError as error:
+            if error.name != importlib.util.resolve_name(home, package):
+                raise  # something that the module needs is not installed
+            raise AttributeError(f"module {package!r} has no attribute {name!r}") from None
         if attribute is not None:
             value = getattr(value, attribute)
         setattr(sys.modules[package], name, value)

@@ -476,3 +476,12 @@ def test_a_symbolic_tensor_has_no_value():
         with pytest.raises(TypeError, match="A KerasTensor is symbolic"):
             use(x)
     assert Model(x, x + 1.0)(np.ones((1, 3))).numpy().tolist() == [[2, 2, 2]]
+
+
+def test_layers_by_their_configs():
+    stored = layers.serialize(layers.Dense(3, name="end"))
+    assert layers.deserialize(stored).get_config() == layers.Dense(3, name="end").get_config()
+    with pytest.raises(ValueError, match="not a"):
+        layers.deserialize(
+            {"class_name": "L2", "module": "keras.regularizers", "config": {"l2": 0.5}}
+        )

@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = attach(
         ".activations": "Activation ELU LeakyReLU PReLU ReLU Softmax",
         "cornu.legacy.layers": "CuDNNGRU CuDNNLSTM",
         "cornu.legacy.modules": "experimental=layers_experimental",
+        ".registry": "deserialize serialize",
         ".convolutional": """
             Conv1D Conv2D Conv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose
             DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D

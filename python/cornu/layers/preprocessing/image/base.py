@@ -205,7 +205,9 @@ class BaseImagePreprocessingLayer(ConfiguredLayer):
         """Moves the pixels of images or masks; for layers of which both go the same way."""
         return images
 
-    def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
+    def transform_images(
+        self, images: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
         """Transforms a batch of images."""
         images = self._cast(images)
         if not training or (self._random and transformation is None):
@@ -214,18 +216,20 @@ class BaseImagePreprocessingLayer(ConfiguredLayer):
             images, transformation, getattr(self, "interpolation", "bilinear")
         )
 
-    def transform_labels(self, labels: Any, transformation: Any, training: bool = True) -> Any:
+    def transform_labels(
+        self, labels: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
         """Transforms the labels of a batch."""
         return labels
 
     def transform_bounding_boxes(
-        self, bounding_boxes: Any, transformation: Any, training: bool = True
+        self, bounding_boxes: Any, transformation: Any = None, training: bool = True
     ) -> Any:
         """Transforms the boxes of a batch, a dict of `"boxes"` and `"labels"`."""
         return bounding_boxes
 
     def transform_segmentation_masks(
-        self, segmentation_masks: Any, transformation: Any, training: bool = True
+        self, segmentation_masks: Any, transformation: Any = None, training: bool = True
     ) -> Any:
         """Transforms a batch of segmentation masks; classes are never mixed."""
         if not training or (self._random and transformation is None):
@@ -237,16 +241,20 @@ class BaseImagePreprocessingLayer(ConfiguredLayer):
         value = transform(value, transformation=transformation, training=training)
         return ops.squeeze(value, axis=0)
 
-    def transform_single_image(self, image: Any, transformation: Any, training: bool = True) -> Any:
+    def transform_single_image(
+        self, image: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
         """Transforms one image."""
         return self._single(self.transform_images, image, transformation, training)
 
-    def transform_single_label(self, label: Any, transformation: Any, training: bool = True) -> Any:
+    def transform_single_label(
+        self, label: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
         """Transforms one label."""
         return self._single(self.transform_labels, label, transformation, training)
 
     def transform_single_bounding_box(
-        self, bounding_box: Any, transformation: Any, training: bool = True
+        self, bounding_box: Any, transformation: Any = None, training: bool = True
     ) -> Any:
         """Transforms the boxes of one image."""
         batch = {key: ops.expand_dims(value, axis=0) for key, value in bounding_box.items()}
@@ -254,7 +262,7 @@ class BaseImagePreprocessingLayer(ConfiguredLayer):
         return {key: ops.squeeze(value, axis=0) for key, value in batch.items()}
 
     def transform_single_segmentation_mask(
-        self, segmentation_mask: Any, transformation: Any, training: bool = True
+        self, segmentation_mask: Any, transformation: Any = None, training: bool = True
     ) -> Any:
         """Transforms the mask of one image."""
         return self._single(

@@ -104,6 +104,6 @@ class RandomGaussianBlur(BaseImagePreprocessingLayer):
         return ops.where(chosen, ops.clip(blurred, *self.value_range), images)
 
     def transform_segmentation_masks(
-        self, segmentation_masks: Any, transformation: Any, training: bool = True
+        self, segmentation_masks: Any, transformation: Any = None, training: bool = True
     ) -> Any:
         return segmentation_masks

@@ -113,7 +113,7 @@ class RandomErasing(_Patches):
         return ops.where(erased, ops.cast(transformation["fill_value"], images.dtype), images)
 
     def transform_segmentation_masks(
-        self, segmentation_masks: Any, transformation: Any, training: bool = True
+        self, segmentation_masks: Any, transformation: Any = None, training: bool = True
     ) -> Any:
         return segmentation_masks
 
@@ -163,7 +163,7 @@ class CutMix(_Patches):
         return self._mixed(images, transformation, transformation["batch_masks"])
 
     def transform_segmentation_masks(
-        self, segmentation_masks: Any, transformation: Any, training: bool = True
+        self, segmentation_masks: Any, transformation: Any = None, training: bool = True
     ) -> Any:
         if not training or transformation is None:
             return segmentation_masks
@@ -171,13 +171,15 @@ class CutMix(_Patches):
         inside = inside[..., :1] if self.data_format == "channels_last" else inside[:, :1]
         return self._mixed(ops.convert_to_tensor(segmentation_masks), transformation, inside)
 
-    def transform_labels(self, labels: Any, transformation: Any, training: bool = True) -> Any:
+    def transform_labels(
+        self, labels: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
         if not training or transformation is None:
             return labels
         return _blended(labels, transformation, self._float_dtype)
 
     def transform_bounding_boxes(
-        self, bounding_boxes: Any, transformation: Any, training: bool = True
+        self, bounding_boxes: Any, transformation: Any = None, training: bool = True
     ) -> Any:
         raise NotImplementedError("CutMix does not transform bounding boxes.")
 
@@ -227,11 +229,13 @@ class MixUp(_InTraining):
     def _changed(self, images: Any, transformation: Any) -> Any:
         return _blended(images, transformation, images.dtype)
 
-    def transform_labels(self, labels: Any, transformation: Any, training: bool = True) -> Any:
+    def transform_labels(
+        self, labels: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
         return _blended(labels, transformation, self._float_dtype) if training else labels
 
     def transform_bounding_boxes(
-        self, bounding_boxes: Any, transformation: Any, training: bool = True
+        self, bounding_boxes: Any, transformation: Any = None, training: bool = True
     ) -> Any:
         if not training:
             return bounding_boxes
@@ -242,7 +246,7 @@ class MixUp(_InTraining):
         }
 
     def transform_segmentation_masks(
-        self, segmentation_masks: Any, transformation: Any, training: bool = True
+        self, segmentation_masks: Any, transformation: Any = None, training: bool = True
     ) -> Any:
         if not training:
             return segmentation_masks
