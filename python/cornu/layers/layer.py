@@ -43,6 +43,12 @@ def _building(build: Callable) -> Callable:
         try:
             with self._open_name_scope():
                 build(self, *args, **kwargs)
+        except (IndexError, KeyError) as error:
+            given = ", ".join(map(str, (*args, *kwargs.values())))
+            raise type(error)(
+                f"Layer '{self.name}' (of type {type(self).__name__}) cannot be built for the "
+                f"input shape {given}: {error}"
+            ) from error
         finally:
             object.__setattr__(self, "_in_build", False)
         given = signature_of(type(self).build).arguments(args, kwargs)

@@ -94,7 +94,13 @@ def _clone_sequential(model: Sequential, input_tensors: Any, clone: Callable) ->
     stack = model._layers
     layers: list[Any] = [clone(layer) for layer in model.layers]
     if input_tensors is not None:
-        layers.insert(0, tree.flatten(input_tensors)[0])
+        given = tree.flatten(input_tensors)
+        if len(given) != 1:
+            raise ValueError(
+                "Argument `input_tensors` must contain a single tensor, as a Sequential model has "
+                f"one input. Received: {len(given)} tensors"
+            )
+        layers.insert(0, given[0])
     elif stack and isinstance(stack[0], InputLayer):
         layers.insert(0, _clone_layer(stack[0]))
     return type(model)(layers, name=model.name, trainable=model.trainable)

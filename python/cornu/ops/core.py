@@ -222,6 +222,10 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
     """
     from cornu.ops.selection import where
 
+    if not (callable(true_fn) and callable(false_fn)):
+        raise TypeError(
+            f"`cond` takes two functions. Received: true_fn={true_fn}, false_fn={false_fn}"
+        )
     try:
         chosen = bool(pred)
     except (TraceError, TypeError):

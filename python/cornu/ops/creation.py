@@ -12,7 +12,7 @@ from cornu import config
 from cornu._cornu import Tensor, primitive
 from cornu.ops.operation import op
 from cornu.ops.promotion import as_float, as_tensor, common_dtype
-from cornu.ops.shapes import as_shape, broadcast_shapes
+from cornu.ops.shapes import as_sizes, broadcast_shapes
 from cornu.tensor import is_float_dtype, standardize_dtype
 
 _iota = primitive("iota")
@@ -40,7 +40,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Tensor:
         A tensor of that shape.
     """
     value = as_tensor(fill_value, None if dtype is None else standardize_dtype(dtype))
-    return _broadcast_to(value, shape=as_shape(shape))
+    return _broadcast_to(value, shape=as_sizes(shape))
 
 
 @op
@@ -54,7 +54,7 @@ def zeros(shape: Any, dtype: Any = None) -> Tensor:
     Returns:
         A tensor of that shape.
     """
-    return _broadcast_to(as_tensor(0, standardize_dtype(dtype)), shape=as_shape(shape))
+    return _broadcast_to(as_tensor(0, standardize_dtype(dtype)), shape=as_sizes(shape))
 
 
 @op
@@ -68,7 +68,7 @@ def ones(shape: Any, dtype: Any = None) -> Tensor:
     Returns:
         A tensor of that shape.
     """
-    return _broadcast_to(as_tensor(1, standardize_dtype(dtype)), shape=as_shape(shape))
+    return _broadcast_to(as_tensor(1, standardize_dtype(dtype)), shape=as_sizes(shape))
 
 
 @op
@@ -362,6 +362,13 @@ def lower_triangle(rows: Any, columns: Any, k: int = 0) -> Tensor:
     return counting(None, "int32", shape, 0) + k >= counting(None, "int32", shape, 1)
 
 
+def _matrices(x: Any) -> Tensor:
+    x = as_tensor(x)
+    if x.ndim < 2:
+        raise ValueError(f"Expected at least two axes. Received: x.shape={tuple(x.shape)}")
+    return x
+
+
 @op
 def tril(x: Any, k: int = 0) -> Tensor:
     """The matrices with zeros above a diagonal.
@@ -373,7 +380,7 @@ def tril(x: Any, k: int = 0) -> Tensor:
     Returns:
         A tensor of the shape of `x`.
     """
-    x = as_tensor(x)
+    x = _matrices(x)
     return _select(lower_triangle(*x.shape[-2:], k), x, as_tensor(0, x.dtype))
 
 
@@ -388,7 +395,7 @@ def triu(x: Any, k: int = 0) -> Tensor:
     Returns:
         A tensor of the shape of `x`.
     """
-    x = as_tensor(x)
+    x = _matrices(x)
     return _select(lower_triangle(*x.shape[-2:], k - 1), as_tensor(0, x.dtype), x)
 
 

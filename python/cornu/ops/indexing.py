@@ -55,7 +55,9 @@ def _expanded(key: Any, ndim: int) -> list[Any]:
         keys += _indices(k)
     used = sum(k is not None and k is not Ellipsis for k in keys)
     if used > ndim:
-        raise IndexError(f"Too many indices for a tensor of {ndim} axes: {used} were given.")
+        raise np.exceptions.AxisError(
+            f"Too many indices for a tensor of {ndim} axes: {used} were given."
+        )
     rest = [slice(None)] * (ndim - used)
     dots = [i for i, k in enumerate(keys) if k is Ellipsis]
     if len(dots) > 1:

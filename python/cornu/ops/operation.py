@@ -5,6 +5,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from cornu import tree
 from cornu.naming import auto_name, checked_name
 from cornu.ops import keras_names
@@ -333,12 +335,29 @@ def op(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if any_symbolic(args, kwargs):
-            return definition.symbolic_call(args, kwargs)
-        return function(*args, **kwargs)
+        try:
+            if any_symbolic(args, kwargs):
+                return definition.symbolic_call(args, kwargs)
+            return function(*args, **kwargs)
+        except (ValueError, IndexError, TypeError) as error:
+            raise _named(error, function.__name__) from None
 
     wrapper.definition = definition
     return wrapper
+
+
+def _named(error: Exception, function_name: str) -> Exception:
+    """Returns an error that names the function of `cornu.ops` that was called: the outermost."""
+    message = getattr(error, "_of_inner_op", str(error))
+    if type(error) not in _OF_ARGUMENTS or message.startswith(f"`{function_name}`"):
+        return error
+    named = type(error)(f"`{function_name}`: {message}")
+    named._of_inner_op = message
+    return named.with_traceback(error.__traceback__)
+
+
+# The very classes: a trace that stops is no error of an argument.
+_OF_ARGUMENTS = (ValueError, IndexError, TypeError, np.exceptions.AxisError)
 
 
 def operation_class(module: str, class_name: str) -> type[OpNode] | None:

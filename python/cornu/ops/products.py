@@ -144,6 +144,14 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
         first, second = tuple(range(x1.ndim - axes, x1.ndim)), tuple(range(axes))
     else:
         first, second = (normalize_axes(a, x.ndim) for a, x in zip(axes, (x1, x2), strict=True))
+    summed = [[x.shape[i] for i in axes] for x, axes in ((x1, first), (x2, second))]
+    if len(first) != len(second) or any(
+        isinstance(a, int) and isinstance(b, int) and a != b for a, b in zip(*summed, strict=True)
+    ):
+        raise ValueError(
+            f"The sizes that are summed over differ: {summed[0]} in shape {tuple(x1.shape)}, "
+            f"{summed[1]} in shape {tuple(x2.shape)}"
+        )
     dtype = x1.dtype
     rest1 = tuple(i for i in range(x1.ndim) if i not in first)
     rest2 = tuple(i for i in range(x2.ndim) if i not in second)

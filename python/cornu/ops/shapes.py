@@ -11,6 +11,8 @@ import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 Shape = tuple[Any, ...]
 
 
@@ -18,11 +20,11 @@ def normalize_axis(axis: int, ndim: int) -> int:
     """The axis counted from the front.
 
     Raises:
-        ValueError: `axis` is outside a tensor of `ndim` axes.
+        AxisError: `axis` is outside a tensor of `ndim` axes: a ValueError and an IndexError.
     """
     axis = operator.index(axis)
     if not -ndim <= axis < ndim:
-        raise ValueError(f"axis {axis} is out of bounds for array of dimension {ndim}")
+        raise np.exceptions.AxisError(f"axis {axis} is out of bounds for array of dimension {ndim}")
     return axis + ndim if axis < 0 else axis
 
 
@@ -48,6 +50,18 @@ def as_shape(shape: Any) -> Shape:
     elif hasattr(shape, "numpy"):
         shape = shape.numpy().tolist()
     return tuple(shape) if isinstance(shape, Iterable) else (shape,)
+
+
+def as_sizes(shape: Any) -> Shape:
+    """The shape argument of a function that makes a tensor.
+
+    Raises:
+        ValueError: a size is negative.
+    """
+    sizes = as_shape(shape)
+    if any(isinstance(size, int) and size < 0 for size in sizes):
+        raise ValueError(f"Sizes must not be negative. Received: shape={sizes}")
+    return sizes
 
 
 def product(sizes: Sequence[Any]) -> Any:

@@ -80,30 +80,33 @@ class KerasTensor:
         # Where it comes from is told by the graph that is copied with it, if there is one.
         return {key: value for key, value in self.__dict__.items() if key != "_keras_history"}
 
-    def _no_value(self, action: str) -> TypeError:
-        return TypeError(
+    def _no_value(self, action: str, error: type[Exception] = TypeError) -> Exception:
+        return error(
             f"A KerasTensor is symbolic: it has a shape and a dtype but no values, so {action}. "
             "Use layers or `cornu.ops` functions on it, or put your code into the `call` method "
             "of a layer, where it runs on real values."
         )
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        raise self._no_value("it can't be converted to a numpy array")
+        raise self._no_value("it can't be converted to a numpy array", ValueError)
 
     def numpy(self) -> Any:
-        """Raises TypeError: there are no values."""
-        raise self._no_value("it can't be converted to a numpy array")
+        """Raises ValueError: there are no values."""
+        raise self._no_value("it can't be converted to a numpy array", ValueError)
 
     def __bool__(self) -> bool:
         raise self._no_value("it can't be used as a condition")
 
     def __int__(self) -> int:
-        raise self._no_value("it can't be converted to a number")
+        raise self._no_value("it can't be converted to a number", ValueError)
 
-    __float__ = __index__ = __int__
+    __float__ = __int__
+
+    def __index__(self) -> int:
+        raise self._no_value("it can't be an index")
 
     def __iter__(self) -> Any:
-        raise self._no_value("it can't be iterated over")
+        raise self._no_value("it can't be iterated over", NotImplementedError)
 
     def __len__(self) -> int:
         if self.ndim and isinstance(self.shape[0], int):

@@ -12,7 +12,7 @@ from cornu.ops.manipulation import broadcast_to, expand_dims, reshape
 from cornu.ops.promotion import as_float, as_tensor
 from cornu.ops.reduction import argmax, sum
 from cornu.ops.selection import take
-from cornu.ops.shapes import as_shape, normalize_axis
+from cornu.ops.shapes import as_shape, as_sizes, normalize_axis
 from cornu.random.seeds import draw_seed
 from cornu.tensor import is_float_dtype, is_int_dtype, standardize_dtype
 
@@ -48,7 +48,7 @@ def normal(
         A float tensor of that shape.
     """
     dtype = _float_dtype(dtype)
-    return _scaled(_normal(draw_seed(seed), shape=as_shape(shape), dtype=dtype), mean, stddev)
+    return _scaled(_normal(draw_seed(seed), shape=as_sizes(shape), dtype=dtype), mean, stddev)
 
 
 def truncated_normal(
@@ -67,7 +67,7 @@ def truncated_normal(
         A float tensor of that shape.
     """
     dtype = _float_dtype(dtype)
-    draw = _truncated_normal(draw_seed(seed), shape=as_shape(shape), dtype=dtype)
+    draw = _truncated_normal(draw_seed(seed), shape=as_sizes(shape), dtype=dtype)
     return _scaled(draw, mean, stddev)
 
 
@@ -91,7 +91,7 @@ def uniform(
         A tensor of that shape.
     """
     dtype = _float_dtype(dtype)
-    draw = _uniform(draw_seed(seed), shape=as_shape(shape), dtype=dtype)
+    draw = _uniform(draw_seed(seed), shape=as_sizes(shape), dtype=dtype)
     low, high = as_tensor(minval, dtype), as_tensor(maxval, dtype)
     return low + draw * (high - low)
 
@@ -118,7 +118,7 @@ def randint(shape: Any, minval: Any, maxval: Any, dtype: Any = "int32", seed: An
             f"`keras.random.randint` requires an integer dtype. Received: dtype={dtype} "
         )
     bounds = as_tensor(minval, dtype), as_tensor(maxval, dtype)
-    return _random_int(draw_seed(seed), *bounds, shape=as_shape(shape), dtype=dtype)
+    return _random_int(draw_seed(seed), *bounds, shape=as_sizes(shape), dtype=dtype)
 
 
 def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> Tensor:

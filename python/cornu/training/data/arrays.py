@@ -109,6 +109,11 @@ def train_validation_split(arrays: Any, validation_split: float) -> tuple[Any, A
         ValueError: The data cannot be split so.
     """
     leaves = [leaf for leaf in tree.flatten(arrays) if leaf is not None]
+    if not 0 <= validation_split <= 1:
+        raise ValueError(
+            "`validation_split` must be a part of the samples, between 0 and 1. "
+            f"Received: validation_split={validation_split}"
+        )
     wrong = [type(leaf) for leaf in leaves if not is_array(leaf)]
     if wrong or not leaves:
         raise ValueError(
@@ -168,7 +173,14 @@ class ArraySource(Source):
                 raise ValueError("You cannot `class_weight` and `sample_weight` at the same time.")
             named["sample_weight"] = class_weights_of(named["y"], class_weight)
         self.num_samples = check_cardinality(named)
+        if batch_size is not None and not isinstance(batch_size, (int, np.integer)):
+            raise TypeError(
+                f"`batch_size` must be an integer. Received: batch_size={batch_size} "
+                f"(of type {type(batch_size)})"
+            )
         self.batch_size = int(batch_size or 32)
+        if self.batch_size < 0:
+            raise ValueError(f"`batch_size` must be positive. Received: batch_size={batch_size}")
         self.num_batches = -(-self.num_samples // self.batch_size)
         self.shuffle = shuffle
         self._arrays = pack_x_y_sample_weight(*named.values())
