@@ -24,6 +24,8 @@ def plain(value: Any) -> Any:
         return {"shape": plain(list(value.shape)), "of": str(value.dtype)}
     if hasattr(value, "numpy") and not isinstance(value, np.ndarray):
         value = np.asarray(value.numpy())
+    elif hasattr(value, "__array__") and not isinstance(value, np.generic | type):
+        value = np.asarray(value)
     if isinstance(value, np.ndarray):
         if value.dtype.kind in "OSU":
             return {"strings": plain(value.tolist())}

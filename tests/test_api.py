@@ -55,7 +55,6 @@ ATTRIBUTES = {
 # Modules, names and methods that are being written.
 COMING = """
     applications
-    layers.MaxNumBoundingBoxes
     layers.TFSMLayer
     layers.TorchModuleWrapper
     saving.KerasFileEditor

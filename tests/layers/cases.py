@@ -739,11 +739,12 @@ NOT_IN_TABLE = (
     {"Layer", "Input", "InputLayer", "InputSpec", "Wrapper"}
     | {case.layer for case in IMAGE_CASES}
     | {
-        # Their inputs are strings, or they adapt: tests/layers/preprocessing has tables of them.
+        # Inputs are strings or boxes, or they adapt: tests/layers/preprocessing has tables of them.
         "Discretization",
         "HashedCrossing",
         "Hashing",
         "IntegerLookup",
+        "MaxNumBoundingBoxes",
         "StringLookup",
         "TextVectorization",
     }

@@ -50,6 +50,7 @@ __getattr__, __dir__, __all__ = attach(
         ".preprocessing.categorical": "CategoryEncoding",
         ".preprocessing.discretization": "Discretization",
         ".preprocessing.hashing": "HashedCrossing Hashing",
+        ".preprocessing.image.boxes": "MaxNumBoundingBoxes",
         ".preprocessing.image.color": """
             RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast
             RandomGrayscale RandomHue RandomInvert RandomSaturation""",
