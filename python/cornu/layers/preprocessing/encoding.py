@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from cornu import ops
 from cornu.tensor import standardize_shape
 
@@ -30,7 +32,8 @@ def encoded(indices: Any, output_mode: str, depth: int, dtype: str, weights: Any
     """Returns integers as they are, or as vectors of the size `depth`.
 
     Args:
-        indices: integers of shape `(..., n)`; one that is not below `depth` counts nowhere.
+        indices: integers of shape `(..., n)`, a tensor or an array; one that is not below `depth`
+            counts nowhere.
         output_mode: `"int"`; `"one_hot"`: a vector for each, an axis of size 1 at the end being
             left out; `"multi_hot"`: one for each sample with ones for the integers that occur;
             `"count"`: with their numbers.
@@ -42,9 +45,15 @@ def encoded(indices: Any, output_mode: str, depth: int, dtype: str, weights: Any
         return ops.cast(indices, dtype)
     rank = len(indices.shape)
     if rank == 0:
-        indices, rank = ops.expand_dims(indices, 0), 1
+        indices, rank = indices[None], 1
     if output_mode == "one_hot" and rank > 1 and indices.shape[-1] == 1:
-        indices = ops.squeeze(indices, -1)
+        indices = indices[..., 0]
+    if output_mode != "one_hot" and weights is None and isinstance(indices, np.ndarray):
+        rows = indices.reshape(-1, indices.shape[-1])
+        places = np.repeat(np.arange(len(rows)), rows.shape[1])
+        table = occurrences(places, rows.ravel(), len(rows), depth)
+        table = np.minimum(table, 1) if output_mode == "multi_hot" else table
+        return ops.cast(table.reshape((*indices.shape[:-1], depth)), dtype)
     hot = ops.one_hot(indices, depth, dtype=dtype)
     if output_mode == "one_hot":
         return hot
@@ -53,6 +62,21 @@ def encoded(indices: Any, output_mode: str, depth: int, dtype: str, weights: Any
     if weights is not None:
         hot = ops.multiply(hot, ops.expand_dims(ops.cast(weights, dtype), -1))
     return ops.sum(hot, axis=-2)
+
+
+def occurrences(rows: np.ndarray, indices: np.ndarray, count: int, depth: int) -> np.ndarray:
+    """Returns how often each index occurs in each row, `(count, depth)`.
+
+    Args:
+        rows: the row of each index.
+        indices: the indices; one outside of `depth` counts nowhere.
+        count: number of rows.
+        depth: size of a row.
+    """
+    table = np.zeros((count, depth), "int64")
+    kept = (indices >= 0) & (indices < depth)
+    np.add.at(table, (rows[kept], indices[kept]), 1)
+    return table
 
 
 def encoded_shape(shape: Any, output_mode: str, depth: int | None) -> tuple[int | None, ...]:

@@ -36,7 +36,6 @@ class _Binned(ConfiguredLayer):
         """Does nothing: there are no weights."""
 
     def _encoded(self, bins: np.ndarray) -> Any:
-        bins = ops.convert_to_tensor(bins)
         return encoded(bins, self.output_mode, self.num_bins, self.compute_dtype)
 
 

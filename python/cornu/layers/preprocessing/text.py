@@ -10,6 +10,7 @@ import numpy as np
 from cornu import ops
 from cornu.layers.configured import ConfiguredLayer
 from cornu.layers.preprocessing.adapting import batches
+from cornu.layers.preprocessing.encoding import occurrences
 from cornu.layers.preprocessing.lookup import StringLookup
 from cornu.layers.preprocessing.strings import as_strings
 from cornu.ops.symbolic import KerasTensor
@@ -248,9 +249,7 @@ class TextVectorization(ConfiguredLayer):
             table[places[kept], columns[kept]] = indices[kept]
             return ops.convert_to_tensor(table.reshape((*shape, width)))
         depth = lookup.depth()
-        table = np.zeros((len(rows), depth), "int64")
-        kept = indices >= 0
-        np.add.at(table, (places[kept], indices[kept]), 1)
+        table = occurrences(places, indices, len(rows), depth)
         table = ops.convert_to_tensor(table.reshape((*shape, depth)))
         if self.output_mode == "multi_hot":
             return ops.minimum(table, 1)
