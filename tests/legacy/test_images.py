@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import cornu
 from cornu import Sequential, layers
 from cornu.preprocessing import image
 from cornu.utils import set_random_seed
@@ -145,3 +146,81 @@ def test_a_model_trains_on_it():
     model.compile("adam", "binary_crossentropy")
     history = model.fit(generator.flow(x, Y, batch_size=4), epochs=30, verbose=0)
     assert history.history["loss"][-1] < history.history["loss"][0] * 0.7
+
+
+@pytest.fixture
+def folder(tmp_path):
+    pytest.importorskip("PIL")
+    for kind, value in (("cats", 40), ("dogs", 200)):
+        (tmp_path / kind).mkdir()
+        for index in range(4):
+            pixels = np.full((8, 8, 3), value + index, "uint8")
+            cornu.utils.save_img(tmp_path / kind / f"{index}.png", pixels, scale=False)
+    (tmp_path / "dogs" / "notes.txt").write_text("no image")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "class_mode, expected",
+    [
+        ("categorical", np.eye(2)[[0, 0, 0, 0, 1, 1, 1, 1]]),
+        ("sparse", [0, 0, 0, 0, 1, 1, 1, 1]),
+        ("binary", [0.0, 0, 0, 0, 1, 1, 1, 1]),
+    ],
+)
+def test_flow_from_directory(folder, class_mode, expected):
+    generator = image.ImageDataGenerator(rescale=0.5, validation_split=0.25)
+    flow = generator.flow_from_directory(
+        str(folder), target_size=(4, 4), class_mode=class_mode, shuffle=False, batch_size=8
+    )
+    assert flow.class_indices == {"cats": 0, "dogs": 1} and flow.samples == 8
+    x, y = next(flow)
+    assert x.shape == (8, 4, 4, 3) and flow.image_shape == (4, 4, 3)
+    np.testing.assert_allclose(x[:, 0, 0, 0], [20, 20.5, 21, 21.5, 100, 100.5, 101, 101.5])
+    np.testing.assert_array_equal(y, expected)
+    parts = [
+        generator.flow_from_directory(str(folder), subset=name).filenames
+        for name in ("training", "validation")
+    ]
+    assert len(parts[0]) == 6 and len(parts[1]) == 2 and not set(parts[0]) & set(parts[1])
+    alone = generator.flow_from_directory(str(folder), class_mode=None, color_mode="grayscale")
+    assert next(alone).shape == (8, 256, 256, 1)
+
+
+def test_flow_from_dataframe(folder, capsys):
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(
+        {
+            "filename": ["cats/0.png", "dogs/1.png", "dogs/missing.png", "cats/2.png"],
+            "class": ["cat", "dog", "dog", "cat"],
+            "size": [0.5, 1.5, 2.5, 3.5],
+        }
+    )
+    generator = image.ImageDataGenerator()
+    arguments = {"shuffle": False, "target_size": (8, 8)}
+    with pytest.warns(UserWarning, match="1 invalid image"):
+        flow = generator.flow_from_dataframe(table, str(folder), **arguments)
+    x, y = next(flow)
+    assert x.shape == (3, 8, 8, 3) and "Found 3 validated" in capsys.readouterr().out
+    np.testing.assert_array_equal(y, np.eye(2)[[0, 1, 0]])
+    valid = table.drop(index=2)
+    raw = generator.flow_from_dataframe(
+        valid, str(folder), y_col="size", class_mode="raw", weight_col="size", **arguments
+    )
+    _, y, weight = next(raw)
+    assert y.tolist() == weight.tolist() == [0.5, 1.5, 3.5]
+    valid = valid.assign(tags=[["a"], ["a", "b"], ["b"]])
+    tags = generator.flow_from_dataframe(valid, str(folder), y_col="tags", **arguments)
+    np.testing.assert_array_equal(next(tags)[1], [[1, 0], [1, 1], [0, 1]])
+    several = generator.flow_from_dataframe(
+        valid, str(folder), y_col=["size", "class"], class_mode="multi_output", **arguments
+    )
+    assert [part.tolist() for part in next(several)[1]] == [[0.5, 1.5, 3.5], ["cat", "dog", "cat"]]
+
+
+def test_moved_images_are_saved(folder, tmp_path):
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    flow = image.ImageDataGenerator().flow(X, batch_size=3, save_to_dir=str(saved), save_prefix="a")
+    next(flow)
+    assert len(list(saved.glob("a_*.png"))) == 3

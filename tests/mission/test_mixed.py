@@ -42,6 +42,26 @@ def test_image_data_generator():
     np.testing.assert_allclose(normalized.mean.ravel(), X.mean((0, 1, 2)), rtol=1e-4)
 
 
+def test_augmenting_layers_before_a_network():
+    keras.utils.set_random_seed(0)
+    augment = Sequential(
+        [
+            layers.Rescaling(1.0 / 255),
+            layers.RandomFlip("vertical"),
+            layers.RandomZoom(0.1),
+            layers.RandomRotation(0.05),
+        ]
+    )
+    x = X.astype("float32")
+    np.testing.assert_allclose(augment(x, training=False), x / 255, rtol=1e-5)
+    assert not np.allclose(augment(x, training=True), x / 255)
+    model = Sequential([keras.Input((12, 12, 3)), augment, *_network().layers])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss)
+    losses = model.fit(x, Y, epochs=5, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+
+
 @pytest.mark.parametrize("name", ["keras", "experimental"])
 def test_augmentation_layers(name):
     home = layers if name == "keras" else layers.experimental.preprocessing
@@ -58,6 +78,7 @@ def test_one_hot():
     encoded = layers.CategoryEncoding(num_tokens=10, output_mode="one_hot")(np.arange(10))
     np.testing.assert_array_equal(encoded, np.eye(10))
     np.testing.assert_array_equal(keras.ops.one_hot(np.arange(10), 10), np.eye(10))
+    np.testing.assert_array_equal(keras.utils.to_categorical(range(10)), np.eye(10))
 
 
 def test_a_base_layer_of_another_model():

@@ -204,3 +204,25 @@ def test_namespaces_and_deeper_networks():
     x, y = blobs(32)
     assert np.isfinite(model.fit(x, y, verbose=0).history["loss"]).all()
     assert isinstance(model, keras.models.Model)
+
+
+def test_digits_are_prepared_as_the_article_does(tmp_path, monkeypatch):
+    from cornu.datasets import mnist
+
+    digits = np.arange(30) % 10
+    arrays = {
+        "x_train": np.repeat(digits, 784).reshape(30, 28, 28).astype("uint8"),
+        "y_train": digits.astype("uint8"),
+    }
+    arrays |= {"x_test": arrays["x_train"][:10], "y_test": arrays["y_train"][:10]}
+    np.savez(tmp_path / "mnist.npz", **arrays)
+    monkeypatch.setattr(mnist, "get_file", lambda *args, **kwargs: str(tmp_path / "mnist.npz"))
+    (x_train, y_train), (x_test, y_test) = mnist.load_data()
+    assert x_train.dtype == y_train.dtype == "uint8" and len(x_test) == len(y_test) == 10
+    x_train = x_train.reshape((30, 784)).astype("float32") / 255
+    for to_categorical in (keras.utils.to_categorical, keras.utils.np_utils.to_categorical):
+        targets = to_categorical(y_train, 10)
+        np.testing.assert_array_equal(targets, np.eye(10)[digits])
+    model = Sequential([layers.Dense(10, activation="softmax")])
+    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+    assert np.isfinite(model.fit(x_train, targets, verbose=0).history["loss"]).all()
