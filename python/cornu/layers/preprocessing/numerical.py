@@ -143,17 +143,29 @@ class Normalization(ConfiguredLayer):
 
     def call(self, inputs: Any) -> Any:
         inputs = ops.cast(inputs, self.compute_dtype)
-        given = self.input_mean is not None
-        mean = self.input_mean if given else self.adapt_mean
-        variance = self.input_variance if given else self.adapt_variance
-        mean, variance = (
-            ops.broadcast_to(self._laid(ops.cast(x, self.compute_dtype)), self._lying)
-            for x in (mean, variance)
-        )
+        mean, variance = self.mean, self.variance
         deviation = ops.maximum(ops.sqrt(variance), 1e-7)
         if self.invert:
             return ops.add(mean, ops.multiply(inputs, deviation))
         return ops.divide(ops.subtract(inputs, mean), deviation)
+
+    @property
+    def mean(self) -> Any:
+        """The mean, a tensor of the rank of the inputs; None before the layer is built."""
+        return self._statistic("mean")
+
+    @property
+    def variance(self) -> Any:
+        """The variance, a tensor of the rank of the inputs; None before the layer is built."""
+        return self._statistic("variance")
+
+    def _statistic(self, name: str) -> Any:
+        if not self.built:
+            return None
+        given = getattr(self, f"input_{name}")
+        statistic = getattr(self, f"adapt_{name}") if given is None else given
+        statistic = self._laid(ops.cast(statistic, self.compute_dtype))
+        return ops.broadcast_to(statistic, self._lying)
 
     def _laid(self, statistic: Any) -> Any:
         """Gives a statistic the rank of the inputs."""
