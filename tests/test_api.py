@@ -57,7 +57,6 @@ COMING = """
     applications
     layers.TFSMLayer
     layers.TorchModuleWrapper
-    saving.KerasFileEditor
     visualization
 """
 

@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = attach(
         ".registration": """CustomObjectScope custom_object_scope get_custom_objects
             get_registered_name get_registered_object register_keras_serializable""",
         ".serialization": "deserialize_keras_object serialize_keras_object",
+        ".editor": "KerasFileEditor",
         ".files": "load_model load_weights save_model save_weights",
     },
 )
