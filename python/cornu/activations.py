@@ -33,6 +33,7 @@ from cornu.ops.activation import (
     threshold,
 )
 from cornu.ops.elementwise import exp, tanh
+from cornu.saving.registration import register_keras_serializable
 
 hard_swish = hard_silu
 swish = silu
@@ -135,6 +136,15 @@ _FUNCTIONS = {
         squareplus, tanh, tanh_shrink, threshold,
     )
 }  # fmt: skip
+
+
+@register_keras_serializable("keras2", "hard_sigmoid")
+def _old_hard_sigmoid(x: Any) -> Any:
+    """What Keras 2 calls `hard_sigmoid`, by the name that its files get."""
+    from cornu.legacy.backend import hard_sigmoid
+
+    return hard_sigmoid(x)
+
 
 _IDENTIFIERS = Identifiers(
     "activation function", {**_FUNCTIONS, "hard_swish": hard_silu, "swish": silu}

@@ -372,9 +372,9 @@ class _Rebuilder:
     def __init__(self, custom_objects: Any) -> None:
         self.custom_objects = custom_objects
         self.operations: dict[str, Operation] = {}
-        # The repeated calls: a shared model brings others, which it was made of or which
+        # What the repeated calls gave: a shared model brings others, which it was made of or which
         # another model makes.
-        self.nodes: dict[str, list[Node]] = {}
+        self.outputs: dict[str, list[list[KerasTensor]]] = {}
 
     def tensor(self, history: list) -> KerasTensor:
         """Returns the tensor at a stored place.
@@ -383,7 +383,7 @@ class _Rebuilder:
             LookupError: if the call that gives it was not repeated yet.
         """
         name, node_index, tensor_index = history[:3]
-        return self.nodes[name][node_index].outputs[tensor_index]
+        return self.outputs[name][node_index][tensor_index]
 
     def add_operation(self, stored: dict[str, Any]) -> None:
         from cornu import saving
@@ -400,15 +400,14 @@ class _Rebuilder:
         operation.name = name
         self.operations[name] = operation
         is_input = isinstance(operation, InputLayer)
-        self.nodes[name] = list(operation._inbound_nodes) if is_input else []
+        self.outputs[name] = [node.outputs for node in operation._inbound_nodes if is_input]
 
     def repeat(self, name: str, node: dict[str, Any]) -> None:
         args, kwargs = self._filled(node["args"]), self._filled(node["kwargs"])
         operation = self.operations[name]
         if type(operation).__name__ == "GetItem":  # JSON made the tuple of an index a list
             args = tuple(tuple(key) if isinstance(key, list) else key for key in args)
-        operation(*args, **kwargs)
-        self.nodes[name].append(operation._inbound_nodes[-1])
+        self.outputs[name].append(tree.flatten(operation(*args, **kwargs)))
 
     def _filled(self, stored: Any) -> Any:
         from cornu import saving

@@ -411,5 +411,9 @@ def model_from_json(json_string: str, custom_objects: Any = None) -> Model:
         custom_objects: classes and functions of one's own by name.
     """
     from cornu import saving
+    from cornu.saving.serialization import of_any_age, parsed_config
 
-    return saving.deserialize_keras_object(json.loads(json_string), custom_objects=custom_objects)
+    config = parsed_config(json_string, "json_string")
+    if "keras_version" in config:  # Keras 3 doesn't tell it
+        config = of_any_age(config, config["keras_version"])
+    return saving.deserialize_keras_object(config, custom_objects=custom_objects)

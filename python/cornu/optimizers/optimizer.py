@@ -564,8 +564,15 @@ class Optimizer:
             store[str(i)] = variable.numpy()
 
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
-        """Reads the optimizer's variables from a store."""
-        if len(store.keys()) != len(self.variables):
+        """Reads the optimizer's variables from a store.
+
+        Raises:
+            ValueError: if a stored value has another shape.
+        """
+        variables = self.variables
+        if len(store.keys()) == len(variables) - 1:  # Keras 2 keeps no learning rate
+            variables = [v for v in variables if v is not self._learning_rate]
+        if len(store.keys()) != len(variables):
             message = (
                 f"Skipping variable loading for optimizer '{self.name}', because it has "
                 f"{len(self.variables)} variables whereas the saved optimizer has "
@@ -575,7 +582,7 @@ class Optimizer:
                 message += "This is likely because the optimizer has not been called/built yet."
             warnings.warn(message, stacklevel=2)
             return
-        for i, variable in enumerate(self.variables):
+        for i, variable in enumerate(variables):
             variable.assign(store[str(i)])
 
     def get_config(self) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from cornu.saving.archive import (
 from cornu.saving.serialization import (
     ObjectSharingScope,
     deserialize_keras_object,
+    of_any_age,
     parsed_config,
     serialize_keras_object,
 )
@@ -336,6 +337,9 @@ def _read_model(members: Any, custom_objects: Any, compile: bool, safe_mode: boo
     config = parsed_config(text, members.path)
     if not compile:
         config["compile_config"] = None
+    if _METADATA in members.names():
+        metadata = parsed_config(members.read(_METADATA), members.path)
+        config = of_any_age(config, metadata.get("keras_version", _KERAS_VERSION))
     with ObjectSharingScope():
         model = deserialize_keras_object(config, custom_objects=custom_objects, safe_mode=safe_mode)
     if not hasattr(model, "load_own_variables"):

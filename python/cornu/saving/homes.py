@@ -31,6 +31,8 @@ _FEATURE_CLASSES = {
 }
 # Classes that Keras exports under another name than their own.
 EXPORTED_NAMES = {"GroupedQueryAttention": "GroupQueryAttention"}
+# Calls of TensorFlow's functions in models of Keras 2.
+_TENSORFLOW_OPS = ("TFOpLambda", "SlicingOpLambda")
 # The packages whose functions configs may name.
 _FUNCTIONS = ("activations", "losses", "metrics", "initializers", "ops")
 
@@ -83,6 +85,8 @@ def find_class(module: str, name: str) -> type | None:
         from cornu.utils import feature_space
 
         return getattr(feature_space, name)
+    if name in _TENSORFLOW_OPS:
+        return getattr(importlib.import_module("cornu.legacy.tensorflow_ops"), name)
     for package in _packages_of(module):
         try:
             namespace = importlib.import_module(f"cornu.{package}")

@@ -15,6 +15,7 @@ from cornu.saving.homes import home
 from cornu.saving.serialization import (
     ObjectSharingScope,
     deserialize_keras_object,
+    of_any_age,
     parsed_config,
     serialize_keras_object,
 )
@@ -147,7 +148,8 @@ def load_model(
         stored = file.attrs.get("model_config")
         if stored is None:
             raise ValueError(f"No model config found in the file at {path}.")
-        config = parsed_config(_text(stored), path)
+        version = file.attrs.get("keras_version")
+        config = of_any_age(parsed_config(_text(stored), path), version)
         with ObjectSharingScope():
             model = deserialize_keras_object(
                 config, custom_objects=custom_objects, safe_mode=safe_mode
@@ -161,7 +163,8 @@ def load_model(
         _load_layers(group, model, limit)
         training = file.attrs.get("training_config")
         if compile and training is not None:
-            _compile(model, parsed_config(_text(training), path), custom_objects, safe_mode)
+            training = of_any_age(parsed_config(_text(training), path), version)
+            _compile(model, training, custom_objects, safe_mode)
             state = open_group(file, "optimizer_weights")
             if state is not None:
                 _load_optimizer(state, model, limit)
@@ -204,16 +207,20 @@ def _read_arrays(group: Any, limit: int) -> list[np.ndarray]:
 
 def _load_optimizer(group: Any, model: Any, limit: int) -> None:
     arrays = _read_arrays(group, limit)
-    variables = model.optimizer.variables
-    if [array.shape for array in arrays] != [tuple(variable.shape) for variable in variables]:
+    names = _names(group, "weight_names")
+    if names and names[0].endswith("/iter:0"):
+        # Keras 2's older optimizers keep a slot of all weights, then the next slot.
+        count = len(model.trainable_variables)
+        slots = [arrays[start : start + count] for start in range(1, len(arrays), count)]
+        arrays = [arrays[0], *(array for each in zip(*slots, strict=False) for array in each)]
+    try:
+        model.optimizer.load_own_variables({str(i): array for i, array in enumerate(arrays)})
+    except ValueError as error:
         warnings.warn(
             "Error in loading the saved optimizer state. As a result, your model is starting with "
-            "a freshly initialized optimizer.",
+            f"a freshly initialized optimizer: {error}",
             stacklevel=4,
         )
-        return
-    for variable, array in zip(variables, arrays, strict=True):
-        variable.assign(array)
 
 
 def _own_variables(model: Any) -> list[Any]:

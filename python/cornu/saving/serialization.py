@@ -259,6 +259,18 @@ def parsed_config(text: str | bytes, source: str) -> dict[str, Any]:
     return config
 
 
+def of_any_age(config: dict[str, Any], version: Any) -> dict[str, Any]:
+    """Returns a config as Keras 3 tells it.
+
+    Args:
+        config: what a file holds.
+        version: of the Keras that wrote it, None for the first ones.
+    """
+    from cornu.legacy.configs import is_old, modern
+
+    return modern(config) if is_old(version) else config
+
+
 def _revive(config: Any) -> Any:
     if isinstance(config, str):
         found = get_registered_object(config)

@@ -239,6 +239,15 @@ def size_limit(size: int) -> int:
     return max(size, 1 << 16) * _EXPANSION
 
 
+def _older_places(path: str) -> Iterator[str]:
+    """Yields where the weights stood in the first files of this format."""
+    folder, _, last = path.rpartition("/")
+    if last in ("query_dense", "key_dense", "value_dense", "output_dense"):
+        yield f"{folder}/_{last}"
+    if path.startswith("layers/"):
+        yield path.replace("layers", "_layer_checkpoint_dependencies")
+
+
 class WeightsFile:
     """The weights of a tree of objects in one HDF5 file.
 
@@ -260,12 +269,11 @@ class WeightsFile:
 
     def get(self, path: str) -> Store | None:
         """Returns the store of the object at a path, None if there is none."""
-        group = open_group(self.file, f"{path}/vars" if path else "vars")
-        if group is None and path.startswith("layers/"):
-            # The first files of this format had another name for the layers of a model.
-            path = path.replace("layers", "_layer_checkpoint_dependencies")
-            group = open_group(self.file, f"{path}/vars")
-        return None if group is None else Store(group, self.limit)
+        for place in (path, *_older_places(path)):
+            group = open_group(self.file, f"{place}/vars" if place else "vars")
+            if group is not None:
+                return Store(group, self.limit)
+        return None
 
     def has(self, path: str) -> bool:
         """Whether the file knows the path."""
