@@ -47,7 +47,7 @@ fn main() {
             continue;
         }
         for batch in [1, 8] {
-            let geometry = Geometry::new(
+            let mut geometry = Geometry::new(
                 &[batch, side, side, channels],
                 &[size, size, channels / groups, filters],
                 &[stride; 2],
@@ -55,6 +55,7 @@ fn main() {
                 &[1; 2],
                 groups,
             );
+            geometry.winograd = !args.iter().any(|arg| arg == "direct");
             let data = |len: usize| -> Vec<f32> {
                 (0..len)
                     .map(|i| (i * 7919 % 31) as f32 / 16.0 - 1.0)

@@ -176,6 +176,8 @@ pub struct Geometry {
     pub groups: usize,
     /// The spatial dimensions.
     pub window: Window,
+    /// Whether Winograd's way may be taken, whose sums are less exact.
+    pub winograd: bool,
 }
 
 impl Geometry {
@@ -207,6 +209,7 @@ impl Geometry {
                 dilation,
                 padding,
             ),
+            winograd: true,
         };
         assert!(
             groups > 0

@@ -2,11 +2,69 @@
 
 use std::ops::Range;
 
+use simd::level;
+
+use super::Pass;
 use super::geometry::{Geometry, SPATIAL};
-use super::patches::{Axis, Backward, Patches, Span, Transposed};
+use super::patches::{Axis, Backward, Patches, Span, Taps, Transposed};
 use crate::activation::Activation;
-use crate::gemm::{self, Gemm, Real, Start, Strided};
+use crate::gemm::{self, Gemm, Packed, Real, Side, Start, Strided};
 use crate::threads::{grain, parallel_chunks_mut};
+
+/// The kernel of a product.
+#[derive(Clone, Copy)]
+pub enum Kernel<'a, T> {
+    /// As it lies.
+    Plain(&'a [T]),
+    /// What [`pack`] made of it.
+    Packed(Packed<'a, T>),
+}
+
+/// Rows, columns and depth of the product of a pass that is one.
+pub fn product_size(pass: Pass, geometry: &Geometry) -> [usize; 3] {
+    match pass {
+        Pass::Forward => [geometry.rows(), geometry.filters, geometry.depth()],
+        _ => {
+            let depth = geometry.window.taps_len() * geometry.filters;
+            let rows = geometry.batch * geometry.window.input_len();
+            [rows, geometry.channels, depth]
+        }
+    }
+}
+
+/// Packs the kernel for a pass that is one product: without groups, the gradient of the input without strides.
+pub fn pack<T: Real>(pass: Pass, geometry: &Geometry, kernel: &[T], out: &mut [T]) {
+    let [_, n, k] = product_size(pass, geometry);
+    if pass == Pass::Forward {
+        let b = Strided::new(kernel, 1, geometry.filters);
+        Packed::pack(level(), &b, n, k, out);
+    } else {
+        let phase = Phase::all(geometry).next().expect("a phase");
+        let b = backward(geometry, &phase, 0, kernel);
+        Packed::pack(level(), &b, n, k, out);
+    }
+}
+
+/// The kernel of a group as the right side of a phase of the input's gradient.
+fn backward<'a, T>(
+    geometry: &Geometry,
+    phase: &Phase,
+    group: usize,
+    kernel: &'a [T],
+) -> Backward<'a, T> {
+    let filters = geometry.group_filters();
+    Backward {
+        kernel,
+        channels: geometry.group_channels(),
+        row: geometry.filters,
+        filters: Span {
+            start: group * filters,
+            len: filters,
+        },
+        size: geometry.window.size,
+        taps: phase.taps,
+    }
+}
 
 /// Items of scratch that [`forward`] takes.
 pub fn forward_scratch_len<T: Real>(geometry: &Geometry) -> usize {
@@ -22,7 +80,7 @@ pub fn forward_scratch_len<T: Real>(geometry: &Geometry) -> usize {
 pub fn forward<T: Real>(
     geometry: &Geometry,
     x: &[T],
-    kernel: &[T],
+    kernel: Kernel<T>,
     bias: Option<&[T]>,
     activation: Option<Activation>,
     out: &mut [T],
@@ -32,7 +90,10 @@ pub fn forward<T: Real>(
     for group in 0..geometry.groups {
         let patches = Patches::forward(geometry, group, x);
         let first = group * n;
-        let b = Strided::new(&kernel[first..], 1, geometry.filters);
+        let b: Side<T> = match kernel {
+            Kernel::Plain(kernel) => Strided::new(&kernel[first..], 1, geometry.filters).into(),
+            Kernel::Packed(kernel) => kernel.into(),
+        };
         let start = match bias {
             Some(bias) => Start::Bias(&bias[first..first + n]),
             None => Start::Zero,
@@ -50,8 +111,8 @@ struct Phase {
     first: [usize; SPATIAL],
     /// How lines, one per position, read the gradient.
     axes: [Axis; SPATIAL],
-    /// The taps per axis: the first, the distance of the next, how many.
-    taps: [(usize, usize, usize); SPATIAL],
+    /// The taps per axis.
+    taps: [Taps; SPATIAL],
 }
 
 impl Phase {
@@ -74,7 +135,7 @@ impl Phase {
     /// The lines and taps along one axis of the phase that starts at position `first`.
     ///
     /// Tap `t` of output `o` touches position `first + stride * l` when `stride * o = first + low - dilation * t + stride * l`.
-    fn along(geometry: &Geometry, axis: usize, first: usize) -> (Axis, (usize, usize, usize)) {
+    fn along(geometry: &Geometry, axis: usize, first: usize) -> (Axis, Taps) {
         let w = &geometry.window;
         let (stride, dilation) = (w.strides[axis] as isize, w.dilation[axis] as isize);
         let offset = |tap: usize| first as isize + w.low[axis] - tap as isize * dilation;
@@ -85,15 +146,22 @@ impl Phase {
             .map_or(w.size[axis], |next| next - tap)
             .max(1);
         let taps = (w.size[axis] - tap).div_ceil(distance);
+        // In falling order, in which they read rising positions: neighbours that lie in order are packed at once.
+        let last = tap + taps.saturating_sub(1) * distance;
         let axis = Axis {
             source: w.output[axis],
             lines: (w.input[axis] - first).div_ceil(w.strides[axis]),
             taps,
             step: 1,
-            start: offset(tap).div_euclid(stride),
-            pitch: -(distance as isize * dilation / stride),
+            start: offset(last).div_euclid(stride),
+            pitch: distance as isize * dilation / stride,
         };
-        (axis, (tap, distance, taps))
+        let taps = Taps {
+            last,
+            distance,
+            count: taps,
+        };
+        (axis, taps)
     }
 
     /// Positions of one image.
@@ -133,7 +201,7 @@ pub fn input_gradient_scratch_len<T: Real>(geometry: &Geometry) -> usize {
 pub fn input_gradient<T: Real>(
     geometry: &Geometry,
     g: &[T],
-    kernel: &[T],
+    kernel: Kernel<T>,
     out: &mut [T],
     scratch: &mut [T],
 ) {
@@ -152,16 +220,16 @@ pub fn input_gradient<T: Real>(
                 channels: span,
                 axes: phase.axes,
             };
-            let b = Backward {
-                kernel,
-                channels,
-                row: geometry.filters,
-                filters: span,
-                size: geometry.window.size,
-                taps: phase.taps,
+            let aside_kernel;
+            let b: Side<T> = match kernel {
+                Kernel::Plain(kernel) => {
+                    aside_kernel = backward(geometry, &phase, group, kernel);
+                    (&aside_kernel).into()
+                }
+                Kernel::Packed(kernel) => kernel.into(),
             };
             let lines = geometry.batch * phase.lines();
-            let product = Gemm::new(lines, channels, patches.depth(), patches.side(), &b);
+            let product = Gemm::new(lines, channels, patches.depth(), patches.side(), b);
             if whole {
                 product.run(&mut out[group * channels..], geometry.channels, scratch);
             } else {

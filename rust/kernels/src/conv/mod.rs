@@ -3,7 +3,8 @@
 //!
 //! [`forward`] and its two gradients are each other's gradients. A transposed convolution is [`input_gradient`] under the
 //! geometry that leads from its output to its input. [`run_half`] takes half floats, [`direct`] the
-//! numbers that have no lanes.
+//! numbers that have no lanes. A kernel that serves several runs is brought to its [`Form`] once ([`prepare`], [`run_prepared`]).
+//! [`Geometry::winograd`] turns off the way whose sums are less exact.
 pub mod choose;
 mod depthwise;
 pub mod direct;
@@ -11,12 +12,17 @@ pub mod geometry;
 mod half;
 mod implicit_gemm;
 mod patches;
+mod prepared;
 #[cfg(test)]
 mod tests;
+mod winograd;
 
 pub use geometry::{Geometry, Padding, Window};
 pub use half::{half_scratch_len, run_half};
+pub use prepared::{Form, form, prepare, prepared_len, prepared_scratch_len, run_prepared};
+pub use winograd::Tile;
 
+use crate::DType;
 use crate::activation::Activation;
 use crate::gemm::{Real, activate_slice};
 use choose::{Algorithm, choose};
@@ -32,10 +38,21 @@ pub enum Pass {
     KernelGradient,
 }
 
+/// The way of a pass for operands of a type: only single precision takes Winograd's.
+fn algorithm<T: Real>(pass: Pass, geometry: &Geometry, prepared: bool) -> Algorithm {
+    let winograd = geometry.winograd && T::DTYPE == DType::Float32;
+    let geometry = Geometry {
+        winograd,
+        ..*geometry
+    };
+    choose(pass, &geometry, prepared)
+}
+
 /// Items of scratch that a pass takes.
 pub fn scratch_len<T: Real>(pass: Pass, geometry: &Geometry) -> usize {
-    match (choose(geometry), pass) {
+    match (algorithm::<T>(pass, geometry, false), pass) {
         (Algorithm::Depthwise, _) => depthwise::scratch_len(geometry),
+        (Algorithm::Winograd(tile), _) => winograd::plain_scratch_len(pass, geometry, tile),
         (Algorithm::ImplicitGemm, Pass::Forward) => {
             implicit_gemm::forward_scratch_len::<T>(geometry)
         }
@@ -69,7 +86,7 @@ pub fn forward<T: Real>(
     if out.is_empty() {
         return;
     }
-    match choose(geometry) {
+    match algorithm::<T>(Pass::Forward, geometry, false) {
         Algorithm::Depthwise => {
             let finish = |line: &mut [T]| {
                 if let Some(activation) = activation {
@@ -79,8 +96,19 @@ pub fn forward<T: Real>(
             depthwise::forward(geometry, x, kernel, bias, finish, out, scratch);
         }
         Algorithm::ImplicitGemm => {
+            let kernel = implicit_gemm::Kernel::Plain(kernel);
             implicit_gemm::forward(geometry, x, kernel, bias, activation, out, scratch);
         }
+        Algorithm::Winograd(tile) => winograd::run_plain(
+            Pass::Forward,
+            geometry,
+            tile,
+            [single(x), single(kernel)],
+            bias.map(single),
+            activation,
+            single_mut(out),
+            single_mut(scratch),
+        ),
     }
 }
 
@@ -99,9 +127,22 @@ pub fn input_gradient<T: Real>(
     if g.is_empty() || kernel.is_empty() {
         return out.fill(T::default());
     }
-    match choose(geometry) {
+    match algorithm::<T>(Pass::InputGradient, geometry, false) {
         Algorithm::Depthwise => depthwise::input_gradient(geometry, g, kernel, out, scratch),
-        Algorithm::ImplicitGemm => implicit_gemm::input_gradient(geometry, g, kernel, out, scratch),
+        Algorithm::ImplicitGemm => {
+            let kernel = implicit_gemm::Kernel::Plain(kernel);
+            implicit_gemm::input_gradient(geometry, g, kernel, out, scratch);
+        }
+        Algorithm::Winograd(tile) => winograd::run_plain(
+            Pass::InputGradient,
+            geometry,
+            tile,
+            [single(g), single(kernel)],
+            None,
+            None,
+            single_mut(out),
+            single_mut(scratch),
+        ),
     }
 }
 
@@ -120,10 +161,25 @@ pub fn kernel_gradient<T: Real>(
     if x.is_empty() || g.is_empty() {
         return out.fill(T::default());
     }
-    match choose(geometry) {
+    match algorithm::<T>(Pass::KernelGradient, geometry, false) {
         Algorithm::Depthwise => depthwise::kernel_gradient(geometry, x, g, out, scratch),
         Algorithm::ImplicitGemm => implicit_gemm::kernel_gradient(geometry, x, g, out, scratch),
+        Algorithm::Winograd(_) => unreachable!("no way to the kernel's gradient"),
     }
+}
+
+/// Single precision under its own name.
+fn single<T: Real>(x: &[T]) -> &[f32] {
+    assert!(T::DTYPE == DType::Float32);
+    // SAFETY: `T` is `f32`.
+    unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), x.len()) }
+}
+
+/// As [`single`].
+fn single_mut<T: Real>(x: &mut [T]) -> &mut [f32] {
+    assert!(T::DTYPE == DType::Float32);
+    // SAFETY: `T` is `f32`.
+    unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), x.len()) }
 }
 
 /// Runs a pass from its two operands, in the order that its function has them.

@@ -6,10 +6,16 @@ use std::ops::Range;
 use simd::{Isa, Lanes, Task, dispatch};
 
 use super::geometry::{Geometry, SPATIAL};
-use crate::gemm::{Operand, Real, Side, Strided, pack_lines};
+use crate::gemm::{Operand, Real, Side, Strided, pack_lines, transpose_lines};
 
 /// The greatest width of a panel.
 const WIDTH: usize = 64;
+
+/// The greatest width of a panel whose runs may be longer than the channels of a tap: of all left sides.
+const FEW: usize = 16;
+
+/// Items up to which the taps along the last axis make one run.
+const LONGEST_RUN: usize = 64;
 
 /// One spatial axis of [`Patches`]: tap `t` of line `l` reads position `l * step + start + t * pitch` of the source, which is
 /// zero outside of it.
@@ -137,16 +143,49 @@ impl<'a, T: Real> Patches<'a, T> {
         [tap / (middle * inner), tap / inner % middle, tap % inner]
     }
 
-    /// The index in the source of what the first channels of a tap read, if it is not padding.
+    /// Items along the depth that neighbour each other in the source: all taps along the last axis where these are its next
+    /// positions and few, else the channels of a tap.
+    fn run(&self) -> usize {
+        let whole = self.axes[2].pitch == 1 && self.channels.len == self.row;
+        match self.axes[2].taps * self.row {
+            items if whole && items <= LONGEST_RUN => items,
+            _ => self.channels.len,
+        }
+    }
+
+    /// The tap and, from its first channel on, the item of a place along the depth, for runs of that length.
     #[inline(always)]
-    fn index(&self, (image, at): Place, tap: [usize; SPATIAL]) -> Option<usize> {
+    fn tap_and_item(&self, depth: usize, run: usize) -> ([usize; SPATIAL], usize) {
+        let taps = run / self.channels.len;
+        (self.tap(depth / run * taps), depth % run)
+    }
+
+    /// Where in the source the positions along the last axis stand that a tap of a line is among; none in padding.
+    #[inline(always)]
+    fn source_line(&self, (image, at): Place, tap: [usize; SPATIAL]) -> Option<Range<usize>> {
         let [a, b, c] = &self.axes;
         let i = a.position(at[0], tap[0])?;
         let j = b.position(at[1], tap[1])?;
-        let k = c.position(at[2], tap[2])?;
-        let position = ((image * a.source + i) * b.source + j) * c.source + k;
-        Some(position * self.row + self.channels.start)
+        let len = c.source * self.row;
+        let start = ((image * a.source + i) * b.source + j) * len;
+        Some(start..start + len)
     }
+
+    /// The item of its source line that a run begins with; it may lie outside.
+    #[inline(always)]
+    fn first_item(&self, at: [usize; SPATIAL], tap: [usize; SPATIAL], item: usize) -> isize {
+        let c = &self.axes[2];
+        let position = (at[2] * c.step) as isize + c.start + tap[2] as isize * c.pitch;
+        position * self.row as isize + (self.channels.start + item) as isize
+    }
+}
+
+/// The part of `n` items from `first` on that lies in a line of `len`, counted from `first`.
+#[inline(always)]
+fn inside(first: isize, n: usize, len: usize) -> Range<usize> {
+    let start = (-first).clamp(0, n as isize) as usize;
+    let end = (len as isize - first).clamp(start as isize, n as isize) as usize;
+    start..end
 }
 
 /// Pieces of at most `step` items that end at multiples of it.
@@ -163,26 +202,78 @@ fn pieces(range: Range<usize>, step: usize) -> impl Iterator<Item = Range<usize>
 
 impl<T: Real> Operand<T> for Patches<'_, T> {
     fn pack(&self, lines: Range<usize>, depth: Range<usize>, width: usize, panel: &mut [T]) {
+        assert!(lines.len() <= width && width <= WIDTH && panel.len() >= width * depth.len());
+        dispatch(PackPatches {
+            patches: self,
+            lines,
+            depth,
+            width,
+            panel,
+        });
+    }
+}
+
+struct PackPatches<'a, T> {
+    patches: &'a Patches<'a, T>,
+    lines: Range<usize>,
+    depth: Range<usize>,
+    width: usize,
+    panel: &'a mut [T],
+}
+
+impl<T: Real> Task for PackPatches<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let PackPatches {
+            patches,
+            lines,
+            depth,
+            width,
+            panel,
+        } = self;
         let mut places = [(0, [0; SPATIAL]); WIDTH];
         let places = &mut places[..lines.len()];
-        let mut place = self.place(lines.start);
+        let mut place = patches.place(lines.start);
         for slot in places.iter_mut() {
             *slot = place;
-            self.advance(&mut place);
+            patches.advance(&mut place);
         }
-        let mut runs = [&self.source[..0]; WIDTH];
+        let run = if lines.len() <= FEW {
+            patches.run()
+        } else {
+            patches.channels.len
+        };
+        // Runs that are padding in part.
+        let mut borders = [[T::default(); LONGEST_RUN]; FEW];
         let mut panel = panel;
-        for piece in pieces(depth, self.channels.len) {
-            let tap = self.tap(piece.start / self.channels.len);
-            let channel = piece.start % self.channels.len;
-            for (run, &place) in runs.iter_mut().zip(places.iter()) {
-                *run = match self.index(place, tap) {
-                    Some(start) => &self.source[start + channel..][..piece.len()],
-                    None => &[],
+        for piece in pieces(depth, run) {
+            let (tap, item) = patches.tap_and_item(piece.start, run);
+            let mut runs = [std::ptr::null(); WIDTH];
+            for (l, (run, &place)) in runs.iter_mut().zip(places.iter()).enumerate() {
+                let Some(line) = patches.source_line(place, tap) else {
+                    continue;
                 };
+                let first = patches.first_item(place.1, tap, item);
+                let within = inside(first, piece.len(), line.len());
+                let line = &patches.source[line];
+                if within.len() == piece.len() {
+                    *run = line[first as usize..].as_ptr();
+                } else if !within.is_empty() {
+                    let from = &line[(first + within.start as isize) as usize..][..within.len()];
+                    let border = &mut borders[l][..piece.len()];
+                    border.fill(T::default());
+                    border[within].copy_from_slice(from);
+                    *run = border.as_ptr();
+                }
             }
             let (here, rest) = panel.split_at_mut(width * piece.len());
-            pack_lines(&runs[..places.len()], piece.len(), width, here);
+            // SAFETY: a run holds the items of the piece or is null, the panel as many for each of its width.
+            unsafe {
+                let line = |l: usize| runs[l];
+                transpose_lines::<I, T>(isa, line, piece.len(), width, here.as_mut_ptr());
+            }
             panel = rest;
         }
     }
@@ -225,58 +316,70 @@ impl<T: Real> Task for PackTransposed<'_, T> {
             width,
             panel,
         } = self;
-        let (first, inner) = (lines.start, patches.axes[2]);
+        let (first, lanes) = (lines.start, T::Lanes::<I>::LEN);
+        let whole = lines.len() == width && width <= lanes;
         if lines.len() < width {
             panel[..width * depth.len()].fill(T::default());
         }
-        for piece in pieces(lines, patches.channels.len) {
-            let tap = patches.tap(piece.start / patches.channels.len);
-            let channel = piece.start % patches.channels.len;
-            let column = piece.start - first;
+        let run = patches.run();
+        for piece in pieces(lines, run) {
+            let (tap, item) = patches.tap_and_item(piece.start, run);
+            let (column, n) = (piece.start - first, piece.len());
             // Lines of windows: consecutive ones read at equal distances.
-            for run in pieces(depth.clone(), inner.lines) {
-                let out = &mut panel[(run.start - depth.start) * width..][..run.len() * width];
-                let (image, at) = patches.place(run.start);
-                let offset = inner.start + tap[2] as isize * inner.pitch;
-                // The windows of this line of windows whose tap falls on the source.
-                let reached = |position: isize| (position.max(0) as usize).div_ceil(inner.step);
-                let inside = reached(-offset)..reached(inner.source as isize - offset);
-                let start = inside.start.clamp(at[2], at[2] + run.len()) - at[2];
-                let end = inside.end.clamp(at[2], at[2] + run.len()) - at[2];
-                let place = (image, [at[0], at[1], at[2] + start]);
-                let source = match patches.index(place, tap) {
-                    Some(index) if start < end => index + channel,
-                    _ => {
-                        zero_columns(out, width, column, piece.len());
-                        continue;
-                    }
+            for windows in pieces(depth.clone(), patches.axes[2].lines) {
+                let out = &mut panel[(windows.start - depth.start) * width..];
+                let place = patches.place(windows.start);
+                let Some(line) = patches.source_line(place, tap) else {
+                    zero_columns(&mut out[..windows.len() * width], width, column, n);
+                    continue;
                 };
-                zero_columns(&mut out[..start * width], width, column, piece.len());
-                zero_columns(&mut out[end * width..], width, column, piece.len());
-                let step = inner.step * patches.row;
-                let source = &patches.source[source..][..(end - start - 1) * step + piece.len()];
-                let out =
-                    &mut out[start * width + column..][..(end - start - 1) * width + piece.len()];
-                let n = piece.len();
-                for d in 0..end - start {
-                    // SAFETY: both slices were cut to hold `n` items at the last `d`.
-                    unsafe {
-                        let (from, to) = (
-                            source.as_ptr().add(d * step),
-                            out.as_mut_ptr().add(d * width),
-                        );
-                        let mut l = 0;
-                        while l < n {
-                            let left = (n - l).min(T::Lanes::<I>::LEN);
-                            let x = T::Lanes::<I>::load_ptr_partial(isa, from.add(l), left);
-                            x.store_ptr_partial(to.add(l), left);
-                            l += left;
+                let step = (patches.axes[2].step * patches.row) as isize;
+                let mut start = patches.first_item(place.1, tap, item);
+                let after = out_after(windows.len(), width, lanes);
+                for d in 0..windows.len() {
+                    let within = inside(start, n, line.len());
+                    let to = d * width + column;
+                    if within.len() == n {
+                        let from = line.start + start as usize;
+                        let left = patches.source.len() - from;
+                        assert!(n <= left && to + n <= out.len());
+                        // SAFETY: `n` items of the source and of the panel, as was just checked. Lanes too many are read within
+                        // the source, and written to rows that are written later.
+                        unsafe {
+                            let from = patches.source.as_ptr().add(from);
+                            let to = out.as_mut_ptr().add(to);
+                            if whole && n == width && d < after && left >= lanes {
+                                T::Lanes::<I>::load_ptr(isa, from).store_ptr(to);
+                            } else {
+                                let mut l = 0;
+                                while l < n {
+                                    let wide = (n - l).min(lanes);
+                                    let x = T::Lanes::<I>::load_ptr_partial(isa, from.add(l), wide);
+                                    x.store_ptr_partial(to.add(l), wide);
+                                    l += wide;
+                                }
+                            }
+                        }
+                    } else {
+                        let to = &mut out[to..to + n];
+                        to.fill(T::default());
+                        if !within.is_empty() {
+                            let from = (start + within.start as isize) as usize;
+                            let from = &patches.source[line.start + from..][..within.len()];
+                            to[within].copy_from_slice(from);
                         }
                     }
+                    start += step;
                 }
             }
         }
     }
+}
+
+/// The first of `rows` rows of a panel that fewer than `lanes` items follow from its start on.
+#[inline(always)]
+fn out_after(rows: usize, width: usize, lanes: usize) -> usize {
+    (rows * width + width).saturating_sub(lanes) / width
 }
 
 /// Sets `n` columns of a panel to zero.
@@ -301,8 +404,19 @@ pub struct Backward<'a, T> {
     pub filters: Span,
     /// Taps of the kernel per axis.
     pub size: [usize; SPATIAL],
-    /// Which taps are read per axis: the first, the distance of the next, how many.
-    pub taps: [(usize, usize, usize); SPATIAL],
+    /// Which taps are read per axis.
+    pub taps: [Taps; SPATIAL],
+}
+
+/// Taps of a kernel along an axis, in falling order.
+#[derive(Clone, Copy, Debug)]
+pub struct Taps {
+    /// The greatest.
+    pub last: usize,
+    /// The distance of the next.
+    pub distance: usize,
+    /// How many.
+    pub count: usize,
 }
 
 impl<T: Real> Operand<T> for Backward<'_, T> {
@@ -311,11 +425,11 @@ impl<T: Real> Operand<T> for Backward<'_, T> {
         let mut panel = panel;
         for piece in pieces(depth, self.filters.len) {
             let tap = piece.start / self.filters.len;
-            let [_, middle, inner] = self.taps.map(|taps| taps.2);
+            let [_, middle, inner] = self.taps.map(|taps| taps.count);
             let at = [tap / (middle * inner), tap / inner % middle, tap % inner];
             let tap = (0..SPATIAL).fold(0, |index, axis| {
-                let (first, step, _) = self.taps[axis];
-                index * self.size[axis] + first + at[axis] * step
+                let taps = self.taps[axis];
+                index * self.size[axis] + taps.last - at[axis] * taps.distance
             });
             let filter = self.filters.start + piece.start % self.filters.len;
             for (run, channel) in runs.iter_mut().zip(lines.clone()) {

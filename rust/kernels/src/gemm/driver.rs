@@ -8,6 +8,7 @@ use super::blocking::{Blocks, Caches, Grid, register_bytes, tile};
 use super::epilogue::activate;
 use super::microkernel::{self, Base, Panels, Place};
 use super::operand::{Operand, PackStrided, Strided};
+use super::panels::Shared;
 use super::{Real, gemv};
 use crate::activation::Activation;
 use crate::threads::{Disjoint, num_threads, parallel_for};
@@ -186,7 +187,7 @@ const MAX_THREADS_OF_SCRATCH: usize = 256;
 const ALIGNMENT: usize = 64;
 
 /// The items of a panel's row.
-fn panel_columns<T>(level: Level) -> usize {
+pub(super) fn panel_columns<T>(level: Level) -> usize {
     tile(level).registers * register_bytes(level) / size_of::<T>()
 }
 
@@ -232,12 +233,6 @@ impl Shape {
     }
 }
 
-/// The address of an output that tasks write disjoint parts of.
-struct Output<T>(*mut T);
-
-// SAFETY: the tasks of a region write disjoint tiles.
-unsafe impl<T: Send> Sync for Output<T> {}
-
 /// [`batched`], with the strides of an output's rows and from one output to the next.
 pub(super) fn run_all<'a, T: Real>(
     count: usize,
@@ -277,9 +272,8 @@ pub(super) fn run_all<'a, T: Real>(
     let workers = shape.grid.workers.min(scratch.len() / worker_len);
     let (down, across) = (m.div_ceil(shape.grid.rows), n.div_ceil(shape.grid.columns));
     let next = AtomicUsize::new(0);
-    let (out, scratch) = (Output(c.as_mut_ptr()), Disjoint::new(scratch));
+    let (out, scratch) = (Shared(c.as_mut_ptr()), Disjoint::new(scratch));
     parallel_for(workers, 1, |range| {
-        let out = &out;
         for worker in range {
             // SAFETY: one part per worker.
             let scratch =
@@ -300,7 +294,7 @@ pub(super) fn run_all<'a, T: Real>(
                         rows: part(task % down, shape.grid.rows, m),
                         columns: part(task / down, shape.grid.columns, n),
                         // SAFETY: the output was found long enough for every item.
-                        c: unsafe { out.0.add(item * c_step) },
+                        c: unsafe { out.get().add(item * c_step) },
                         c_stride,
                         scratch,
                     },
@@ -415,6 +409,10 @@ struct Part<'a, T> {
 /// Rows of a task, in panels, up to which `B` is read where it lies: fewer uses of an item do not pay for packing it.
 const UNPACKED_PANELS: usize = 2;
 
+/// Columns of a task up to which rows of `A` that are contiguous along the depth are read where they lie: more uses of an
+/// item pay for packing it, as the rows of a great matrix share few sets of the cache.
+const UNPACKED_COLUMNS: usize = 512;
+
 /// Steps of at most `step` through `range`; one empty step through an empty range.
 fn steps(range: Range<usize>, step: usize) -> impl Iterator<Item = Range<usize>> {
     let end = range.end;
@@ -452,6 +450,12 @@ impl<T: Real> Task for Part<'_, T> {
             }
             _ => None,
         };
+        let a_in_place = match &product.a {
+            Side::Strided(a) if columns.len() <= UNPACKED_COLUMNS && a.strides().1 == 1 => Some(a),
+            _ => None,
+        };
+        // The microkernels take even numbers of rows, or one.
+        let fits = |rows: &Range<usize>| rows.len() == 1 || rows.len().is_multiple_of(2);
         for columns in steps(columns, blocks.columns) {
             for depth in steps(0..k, blocks.depth) {
                 let deep = depth.len();
@@ -468,7 +472,9 @@ impl<T: Real> Task for Part<'_, T> {
                 for rows in steps(rows.clone(), blocks.rows) {
                     let panels = a_block.chunks_mut(a_len);
                     for (panel, lines) in panels.zip(steps(rows.clone(), panel_rows)) {
-                        product.a.pack(isa, lines, depth.clone(), panel_rows, panel);
+                        if a_in_place.is_none() || !fits(&lines) {
+                            product.a.pack(isa, lines, depth.clone(), panel_rows, panel);
+                        }
                     }
                     for (index, columns) in steps(columns.clone(), panel_columns).enumerate() {
                         let (b, b_step) = match (&product.b, in_place) {
@@ -500,10 +506,19 @@ impl<T: Real> Task for Part<'_, T> {
                         };
                         for (a, rows) in a_block.chunks(a_len).zip(steps(rows.clone(), panel_rows))
                         {
+                            let (a, a_row, a_step) = match a_in_place {
+                                Some(lines) if fits(&rows) && deep > 0 => {
+                                    // SAFETY: the operand was checked.
+                                    let a = unsafe { lines.at(rows.start, depth.start) };
+                                    (a, lines.strides().0, 1)
+                                }
+                                _ => (a.as_ptr(), 1, panel_rows),
+                            };
                             let panels = Panels {
                                 depth: deep,
-                                a: a.as_ptr(),
-                                a_step: panel_rows,
+                                a,
+                                a_row,
+                                a_step,
                                 b,
                                 b_step,
                             };
@@ -528,10 +543,10 @@ impl<T: Real> Task for Part<'_, T> {
 }
 
 /// One call of the microkernel: its panels hold the steps they say, and the task that owns the place alone writes to it.
-struct Tile<T> {
-    panels: Panels<T>,
-    place: Place<T>,
-    activation: Option<Activation>,
+pub(super) struct Tile<T> {
+    pub panels: Panels<T>,
+    pub place: Place<T>,
+    pub activation: Option<Activation>,
 }
 
 impl<T: Real> Task for Tile<T> {

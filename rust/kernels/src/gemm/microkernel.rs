@@ -38,11 +38,12 @@ impl<T> Place<T> {
     }
 }
 
-/// Panels: item `r` of depth `d` is at `a[d * a_step + r]`, and likewise for `b`.
+/// Panels: item `r` of depth `d` is at `a[d * a_step + r * a_row]`, item `c` at `b[d * b_step + c]`.
 #[derive(Clone, Copy)]
 pub(super) struct Panels<T> {
     pub depth: usize,
     pub a: *const T,
+    pub a_row: usize,
     pub a_step: usize,
     pub b: *const T,
     pub b_step: usize,
@@ -51,7 +52,7 @@ pub(super) struct Panels<T> {
 /// `place = base + A B`, with the smallest kernel that covers the rows and the columns.
 ///
 /// # Safety
-/// Each depth of `a` is valid for reads of the rows rounded up to the next kernel (they are at most the step of a packed panel);
+/// Each depth of `a` is valid for reads of the rows rounded up to the next kernel (they are at most those of a packed panel);
 /// each depth of `b` for the columns rounded up to whole registers; `place` for reads and writes of its rows and columns.
 #[inline(always)]
 pub(super) unsafe fn tile<I: Isa, T: Real>(isa: I, panels: Panels<T>, place: Place<T>) {
@@ -99,7 +100,8 @@ unsafe fn kernel<I: Isa, T: Real, const R: usize, const V: usize>(
     let len = T::Lanes::<I>::LEN;
     let Panels {
         depth,
-        mut a,
+        a,
+        a_row,
         a_step,
         mut b,
         b_step,
@@ -109,6 +111,8 @@ unsafe fn kernel<I: Isa, T: Real, const R: usize, const V: usize>(
     }
     let zero = T::Lanes::<I>::zero(isa);
     let mut sums = [[zero; 2]; 16];
+    // Groups of rows that addressing reaches from one pointer: `3 * a_row` takes a register, the others are scales of one.
+    let mut groups = [0, 4, 8, 12].map(|row| a.wrapping_add(row * a_row));
     for _ in 0..depth {
         // SAFETY: the caller's promise about the panels.
         unsafe {
@@ -119,13 +123,15 @@ unsafe fn kernel<I: Isa, T: Real, const R: usize, const V: usize>(
                 zero
             };
             unrolled!(ROW < R, {
-                let x = T::Lanes::<I>::splat(isa, *a.add(ROW));
+                let x = T::Lanes::<I>::splat(isa, *groups[ROW / 4].add(ROW % 4 * a_row));
                 sums[ROW][0] = x.mul_add(y, sums[ROW][0]);
                 if V > 1 {
                     sums[ROW][1] = x.mul_add(z, sums[ROW][1]);
                 }
             });
-            a = a.add(a_step);
+            unrolled!(GROUP < R.div_ceil(4), {
+                groups[GROUP % 4] = groups[GROUP % 4].wrapping_add(a_step);
+            });
             b = b.add(b_step);
         }
     }

@@ -51,12 +51,14 @@ mod gemv;
 mod generic;
 mod microkernel;
 mod operand;
+pub(crate) mod panels;
 #[cfg(test)]
 mod tests;
 
 pub use driver::{Gemm, Packed, Right, Side, Start, batched, scratch_len};
 pub use epilogue::activate_slice;
 pub use generic::{Half, Ring, half_scratch_len, matmul_half, matmul_ring};
+pub(crate) use operand::transpose_lines;
 pub use operand::{Operand, Strided, pack_lines};
 
 use simd::{Float, Isa};

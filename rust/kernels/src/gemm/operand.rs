@@ -294,7 +294,7 @@ unsafe fn pack_strided<I: Isa, T: Real>(
 /// # Safety
 /// `line(l)` for `l < width` is null or valid for reads of `depth` items; `panel` is valid for writes of `width * depth` items.
 #[inline(always)]
-unsafe fn transpose_lines<I: Isa, T: Real>(
+pub(crate) unsafe fn transpose_lines<I: Isa, T: Real>(
     isa: I,
     line: impl Fn(usize) -> *const T,
     depth: usize,

@@ -329,6 +329,34 @@ impl Float for F32x8 {
         }
     }
 
+    #[inline(always)]
+    fn transpose(block: &mut [Self; 16]) {
+        // SAFETY: lanes exist only where a token proved the features.
+        unsafe {
+            let [a, b, c, d, e, f, g, h, ..] = block.map(|lanes| lanes.0);
+            let pair = |x, y| {
+                let (low, high) = (_mm256_unpacklo_ps(x, y), _mm256_unpackhi_ps(x, y));
+                (_mm256_castps_pd(low), _mm256_castps_pd(high))
+            };
+            // Four rows to columns, in each half of the registers.
+            let four = |a, b, c, d| {
+                let ((low_ab, high_ab), (low_cd, high_cd)) = (pair(a, b), pair(c, d));
+                [
+                    _mm256_unpacklo_pd(low_ab, low_cd),
+                    _mm256_unpackhi_pd(low_ab, low_cd),
+                    _mm256_unpacklo_pd(high_ab, high_cd),
+                    _mm256_unpackhi_pd(high_ab, high_cd),
+                ]
+            };
+            let (upper, lower) = (four(a, b, c, d), four(e, f, g, h));
+            crate::unrolled!(@ I 4, {
+                let (x, y) = (_mm256_castpd_ps(upper[I]), _mm256_castpd_ps(lower[I]));
+                block[I] = Self(_mm256_permute2f128_ps::<0x20>(x, y));
+                block[I + 4] = Self(_mm256_permute2f128_ps::<0x31>(x, y));
+            }, 0 1 2 3);
+        }
+    }
+
     reductions! { f32, sum sum_ps; max_lane max_ps; min_lane min_ps; }
 }
 

@@ -1,0 +1,528 @@
+//! Convolution with 3 x 3 taps by Winograd's minimal filtering: tiles of the input and the kernel are brought to points where the
+//! convolution is a product per point, so that 36 multiplications stand for the 144 of a 4 x 4 tile of outputs.
+//!
+//! At each point it is a matrix product (tiles x channels) (channels x filters). A task takes a block of tiles whose transforms
+//! stay in the second-level cache, and some filters at a time: transforms of the inputs, a product for each point straight on
+//! packed panels of the kernel's transform, transforms of the sums to outputs with bias and activation.
+//!
+//! The gradient of the input is the same with the rotated kernel, its channels and filters exchanged.
+
+mod kernel;
+#[cfg(test)]
+mod tests;
+mod transform;
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use simd::{Isa, Lanes, Task, dispatch_at, level};
+
+use super::Pass;
+use super::geometry::Geometry;
+use crate::activation::Activation;
+use crate::gemm::panels::{self, Shared};
+use crate::threads::{Disjoint, num_threads, parallel_for};
+use transform::{Four, POINTS, Transform, Two, each};
+
+pub use kernel::transform_kernel;
+
+/// Outputs of a tile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tile {
+    /// F(2 x 2, 3 x 3): fewer multiplications by 2.25, as exact as the plain sum.
+    Two,
+    /// F(4 x 4, 3 x 3): fewer multiplications by 4, with an error of about 2e-6 of the greatest result.
+    Four,
+}
+
+impl Tile {
+    /// Outputs along an axis.
+    pub fn outputs(self) -> usize {
+        match self {
+            Tile::Two => Two::OUTPUTS,
+            Tile::Four => Four::OUTPUTS,
+        }
+    }
+
+    /// Points: inputs of a tile.
+    pub fn points(self) -> usize {
+        (self.outputs() + 2) * (self.outputs() + 2)
+    }
+}
+
+/// A convolution of `(images, ..input, depth)` to `(images, ..output, columns)`: a forward pass or the gradient of its input.
+#[derive(Clone, Copy, Debug)]
+pub struct Problem {
+    /// Images.
+    pub images: usize,
+    /// Positions of the input.
+    pub input: [usize; 2],
+    /// Positions of the output.
+    pub output: [usize; 2],
+    /// How far the first window reaches over the start of the input.
+    pub low: [isize; 2],
+    /// Channels of the input.
+    pub depth: usize,
+    /// Channels of the output.
+    pub columns: usize,
+    /// Whether the kernel is rotated and lies as `(3, 3, columns, depth)`.
+    pub backward: bool,
+}
+
+impl Problem {
+    /// The pass of a geometry, if Winograd's way takes it.
+    pub fn new(pass: Pass, geometry: &Geometry) -> Option<Problem> {
+        let w = &geometry.window;
+        let fits = w.size == [1, 3, 3]
+            && w.strides == [1; 3]
+            && w.dilation[1..] == [1; 2]
+            && w.low[0] == 0
+            && w.input[0] == w.output[0]
+            && geometry.groups == 1;
+        let last = |values: [usize; 3]| [values[1], values[2]];
+        let forward = Problem {
+            images: geometry.batch * w.input[0],
+            input: last(w.input),
+            output: last(w.output),
+            low: [w.low[1], w.low[2]],
+            depth: geometry.channels,
+            columns: geometry.filters,
+            backward: false,
+        };
+        match pass {
+            Pass::Forward if fits => Some(forward),
+            Pass::InputGradient if fits => Some(Problem {
+                input: forward.output,
+                output: forward.input,
+                low: forward.low.map(|low| 2 - low),
+                depth: geometry.filters,
+                columns: geometry.channels,
+                backward: true,
+                ..forward
+            }),
+            _ => None,
+        }
+    }
+
+    /// Tiles along the axes of an image.
+    fn grid(&self, tile: Tile) -> [usize; 2] {
+        self.output.map(|n| n.div_ceil(tile.outputs()))
+    }
+
+    /// Tiles of all images.
+    pub fn tiles(&self, tile: Tile) -> usize {
+        self.images * self.grid(tile).iter().product::<usize>()
+    }
+}
+
+/// Bytes of the second-level cache for the transforms of a block, as a share of it.
+const CACHE_SHARE: usize = 2;
+
+/// Panels of tiles in a block, at least: each item of the kernel's transform that is read serves all tiles of a block.
+const LEAST_PANELS: usize = 4;
+
+/// As [`LEAST_PANELS`], where the kernel's transform is many times as long as the second-level cache.
+const LEAST_PANELS_OF_GREAT_KERNELS: usize = 12;
+
+/// Filters of which a block holds the sums at a time.
+const HELD_COLUMNS: usize = 64;
+
+/// Items between what is kept for neighbouring points, so that these do not fall into the same sets of a cache.
+const APART: usize = 16;
+
+/// Multiply-adds that are worth waking a thread for.
+const TASK_MACS: usize = 1 << 19;
+
+/// How a problem is cut.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    points: usize,
+    tiles: usize,
+    /// Items of the transform of a tile's input at a point.
+    depth: usize,
+    /// Tiles of a block.
+    block: usize,
+    /// Filters whose sums are held at a time.
+    held: usize,
+    /// Items of a block's inputs at a point.
+    inputs: usize,
+    /// Items of a block's sums at a point.
+    sums: usize,
+}
+
+impl Cut {
+    fn new(problem: &Problem, tile: Tile) -> Cut {
+        let [rows, width] = panels::sizes::<f32>(level());
+        let points = tile.points();
+        let tiles = problem.tiles(tile);
+        let depth = problem.depth.next_multiple_of(16);
+        let held = HELD_COLUMNS.min(problem.columns).next_multiple_of(width);
+        let most = panels::second_level_cache() / CACHE_SHARE / (points * (depth + held) * 4);
+        let great = points * problem.depth * problem.columns * 4 > 4 * panels::second_level_cache();
+        let least = if great {
+            LEAST_PANELS_OF_GREAT_KERNELS
+        } else {
+            LEAST_PANELS
+        };
+        let most = (most / rows).max(least) * rows;
+        let block = tiles
+            .div_ceil(tiles.div_ceil(most).max(1))
+            .next_multiple_of(rows);
+        Cut {
+            points,
+            tiles,
+            depth,
+            block,
+            held,
+            inputs: block * depth + APART,
+            sums: block * held + APART,
+        }
+    }
+
+    /// Items of scratch of a worker: zeros to read for padding, inputs, sums.
+    fn worker_len(&self) -> usize {
+        self.depth + self.points * (self.inputs + self.sums)
+    }
+
+    fn workers(&self, problem: &Problem) -> usize {
+        let macs = self.tiles * self.points * problem.depth * problem.columns;
+        num_threads().min(macs / TASK_MACS).max(1)
+    }
+}
+
+/// Items of the transform of a kernel.
+pub fn kernel_len(problem: &Problem, tile: Tile) -> usize {
+    tile.points() * point_len(problem)
+}
+
+/// Items of the transform of a kernel at a point.
+fn point_len(problem: &Problem) -> usize {
+    let [_, width] = panels::sizes::<f32>(level());
+    problem.columns.next_multiple_of(width) * problem.depth + APART
+}
+
+/// Items to the next cache line, at most.
+const ALIGNMENT: usize = 16;
+
+/// Items of scratch that [`run`] takes.
+pub fn scratch_len(problem: &Problem, tile: Tile) -> usize {
+    let cut = Cut::new(problem, tile);
+    cut.workers(problem) * cut.worker_len() + ALIGNMENT
+}
+
+/// `out = activation(conv(x, kernel) + bias)` with what [`transform_kernel`] made of the kernel.
+///
+/// # Panics
+/// When a slice is shorter than the problem says, or the scratch too short.
+pub fn run(
+    problem: &Problem,
+    tile: Tile,
+    x: &[f32],
+    kernel: &[f32],
+    bias: Option<&[f32]>,
+    activation: Option<Activation>,
+    out: &mut [f32],
+    scratch: &mut [f32],
+) {
+    let positions = |axes: [usize; 2]| problem.images * axes[0] * axes[1];
+    assert!(
+        x.len() >= positions(problem.input) * problem.depth
+            && out.len() >= positions(problem.output) * problem.columns
+            && kernel.len() >= kernel_len(problem, tile)
+            && bias.is_none_or(|bias| bias.len() >= problem.columns),
+        "operands of {problem:?}"
+    );
+    let cut = Cut::new(problem, tile);
+    let skip = scratch.as_ptr().align_offset(64).min(scratch.len());
+    let scratch = &mut scratch[skip..];
+    let worker_len = cut.worker_len();
+    let workers = cut.workers(problem).min(scratch.len() / worker_len);
+    assert!(workers > 0, "the scratch of a convolution is longer");
+    let blocks = cut.tiles.div_ceil(cut.block);
+    // Few blocks: several tasks for one, each with some of the filters.
+    let chunks = problem.columns.div_ceil(cut.held);
+    let splits = (2 * workers).div_ceil(blocks.max(1)).min(chunks);
+    let splits = if workers == 1 { 1 } else { splits };
+    let columns = chunks.div_ceil(splits) * cut.held;
+    let next = AtomicUsize::new(0);
+    let (out, scratch) = (Shared(out.as_mut_ptr()), Disjoint::new(scratch));
+    parallel_for(workers, 1, |range| {
+        for worker in range {
+            // SAFETY: one part per worker.
+            let scratch =
+                unsafe { scratch.slice_mut(worker * worker_len..(worker + 1) * worker_len) };
+            loop {
+                let task = next.fetch_add(1, Ordering::Relaxed);
+                if task >= blocks * splits {
+                    break;
+                }
+                let part = |index: usize, step: usize, n: usize| {
+                    (index * step).min(n)..n.min((index + 1) * step)
+                };
+                let block = Block {
+                    problem,
+                    cut,
+                    x,
+                    kernel,
+                    bias,
+                    activation,
+                    tiles: part(task / splits, cut.block, cut.tiles),
+                    columns: part(task % splits, columns, problem.columns),
+                    out: out.get(),
+                    scratch,
+                };
+                match tile {
+                    Tile::Two => dispatch_at(level(), Of::<Two>(block, Two)),
+                    Tile::Four => dispatch_at(level(), Of::<Four>(block, Four)),
+                }
+            }
+        }
+    });
+}
+
+/// Items of scratch that [`run_plain`] takes.
+pub fn plain_scratch_len(pass: Pass, geometry: &Geometry, tile: Tile) -> usize {
+    let problem = Problem::new(pass, geometry).expect("a geometry that is taken");
+    kernel_len(&problem, tile) + ALIGNMENT + scratch_len(&problem, tile)
+}
+
+/// [`run`] of a pass with the kernel as it lies.
+pub fn run_plain(
+    pass: Pass,
+    geometry: &Geometry,
+    tile: Tile,
+    [x, kernel]: [&[f32]; 2],
+    bias: Option<&[f32]>,
+    activation: Option<Activation>,
+    out: &mut [f32],
+    scratch: &mut [f32],
+) {
+    let problem = Problem::new(pass, geometry).expect("a geometry that is taken");
+    let skip = scratch.as_ptr().align_offset(64).min(ALIGNMENT);
+    let (transformed, scratch) = scratch[skip..].split_at_mut(kernel_len(&problem, tile));
+    transform_kernel(&problem, tile, kernel, transformed);
+    run(
+        &problem,
+        tile,
+        x,
+        transformed,
+        bias,
+        activation,
+        out,
+        scratch,
+    );
+}
+
+/// Some tiles and some filters.
+struct Block<'a> {
+    problem: &'a Problem,
+    cut: Cut,
+    x: &'a [f32],
+    kernel: &'a [f32],
+    bias: Option<&'a [f32]>,
+    activation: Option<Activation>,
+    tiles: Range<usize>,
+    columns: Range<usize>,
+    /// The whole output, of which the task alone writes these tiles and filters.
+    out: *mut f32,
+    scratch: &'a mut [f32],
+}
+
+/// A block under a transform.
+struct Of<'a, F>(Block<'a>, F);
+
+impl<F: Transform> Task for Of<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let Of(mut block, _) = self;
+        if block.columns.is_empty() {
+            return;
+        }
+        let (problem, cut) = (block.problem, block.cut);
+        let (zeros, rest) = std::mem::take(&mut block.scratch).split_at_mut(cut.depth);
+        let (inputs, sums) = rest.split_at_mut(cut.points * cut.inputs);
+        zeros.fill(0.0);
+        for (row, tile) in block.tiles.clone().enumerate() {
+            block.transform_input::<I, F>(isa, tile, zeros, &mut inputs[row * cut.depth..]);
+        }
+        let [_, width] = panels::sizes::<f32>(I::LEVEL);
+        let mut start = block.columns.start;
+        while start < block.columns.end {
+            let columns = start..block.columns.end.min(start + cut.held);
+            for point in 0..cut.points {
+                let kernel = &block.kernel[point * point_len(problem) + start * problem.depth..];
+                let held = columns.len().next_multiple_of(width);
+                assert!(kernel.len() >= held * problem.depth);
+                // SAFETY: the inputs hold the tiles of a block at each point, of `cut.depth` items; the kernel's transform
+                // whole panels; the sums the tiles of a block with `cut.held` items, at least the columns.
+                unsafe {
+                    panels::multiply(
+                        isa,
+                        [block.tiles.len(), held, problem.depth],
+                        (inputs[point * cut.inputs..].as_ptr(), cut.depth),
+                        kernel.as_ptr(),
+                        (sums[point * cut.sums..].as_mut_ptr(), cut.held),
+                    );
+                }
+            }
+            for (row, tile) in block.tiles.clone().enumerate() {
+                block.transform_output::<I, F>(isa, tile, &sums[row * cut.held..], columns.clone());
+            }
+            start = columns.end;
+        }
+    }
+}
+
+/// Applies a transform along the columns, then the rows of a square of `FROM` x `FROM` that `load` reads, and hands the result's
+/// items to `store`.
+macro_rules! along_both_axes {
+    ($isa:ident, $from:expr => $to:expr, $transform:expr, |$i:ident, $j:ident| $load:expr, |$k:ident, $l:ident, $y:ident| $store:expr) => {{
+        let zero = I::F32::zero($isa);
+        let mut half = [[zero; POINTS]; POINTS];
+        for $j in 0..$from {
+            let mut column = [zero; POINTS];
+            each!(ROW < $from, {
+                let $i = ROW;
+                column[ROW] = $load;
+            });
+            let column = $transform($isa, column);
+            each!(ROW < $to, {
+                half[ROW][$j] = column[ROW % column.len()];
+            });
+        }
+        for ($k, row) in half[..$to].iter().enumerate() {
+            let row = $transform($isa, *row);
+            each!(COLUMN < $to, {
+                let ($l, $y) = (COLUMN, row[COLUMN % row.len()]);
+                $store;
+            });
+        }
+    }};
+}
+
+impl Block<'_> {
+    /// The image of a tile and the first of its outputs along each axis.
+    #[inline(always)]
+    fn place<F: Transform>(&self, tile: usize) -> (usize, [usize; 2]) {
+        let [down, across] = self.problem.output.map(|n| n.div_ceil(F::OUTPUTS));
+        let at = [tile / across % down, tile % across];
+        (tile / across / down, at.map(|index| index * F::OUTPUTS))
+    }
+
+    /// Writes the transform of a tile's input, its item of each point `cut.inputs` apart.
+    #[inline(always)]
+    fn transform_input<I: Isa, F: Transform>(
+        &self,
+        isa: I,
+        tile: usize,
+        zeros: &[f32],
+        to: &mut [f32],
+    ) {
+        let (problem, cut) = (self.problem, self.cut);
+        let (image, at) = self.place::<F>(tile);
+        let [height, width] = problem.input;
+        // What each input reads: a position or zeros.
+        let mut sources = [[zeros.as_ptr(); POINTS]; POINTS];
+        for (i, sources) in sources[..F::POINTS].iter_mut().enumerate() {
+            let y = (at[0] + i) as isize - problem.low[0];
+            for (j, source) in sources[..F::POINTS].iter_mut().enumerate() {
+                let x = (at[1] + j) as isize - problem.low[1];
+                if (0..height as isize).contains(&y) && (0..width as isize).contains(&x) {
+                    let position = (image * height + y as usize) * width + x as usize;
+                    *source = self.x[position * problem.depth..].as_ptr();
+                }
+            }
+        }
+        assert!(zeros.len() >= problem.depth);
+        assert!(to.len() >= (cut.points - 1) * cut.inputs + cut.depth);
+        let (to, len) = (to.as_mut_ptr(), I::F32::LEN);
+        let mut channel = 0;
+        while channel < problem.depth {
+            let left = problem.depth - channel;
+            // SAFETY: `problem.depth` items follow each source; `cut.depth` items, a multiple of any number of lanes, are
+            // free at each point.
+            unsafe {
+                if left >= len {
+                    along_both_axes!(isa, F::POINTS => F::POINTS, F::input,
+                        |i, j| I::F32::load_ptr(isa, sources[i][j].add(channel)),
+                        |k, l, y| y.store_ptr(to.add((k * F::POINTS + l) * cut.inputs + channel)));
+                } else {
+                    along_both_axes!(isa, F::POINTS => F::POINTS, F::input,
+                        |i, j| I::F32::load_ptr_partial(isa, sources[i][j].add(channel), left),
+                        |k, l, y| y.store_ptr(to.add((k * F::POINTS + l) * cut.inputs + channel)));
+                }
+            }
+            channel += len;
+        }
+    }
+
+    /// Writes a tile's outputs of some filters from its sums, those of each point `cut.sums` apart.
+    #[inline(always)]
+    fn transform_output<I: Isa, F: Transform>(
+        &self,
+        isa: I,
+        tile: usize,
+        sums: &[f32],
+        columns: Range<usize>,
+    ) {
+        let (problem, cut) = (self.problem, self.cut);
+        let (image, at) = self.place::<F>(tile);
+        let [height, width] = problem.output;
+        let (rows, across) = (
+            F::OUTPUTS.min(height - at[0]),
+            F::OUTPUTS.min(width - at[1]),
+        );
+        assert!(sums.len() >= (cut.points - 1) * cut.sums + cut.held.max(columns.len()));
+        let sums = sums.as_ptr();
+        let row = width * problem.columns;
+        let first = ((image * height + at[0]) * width + at[1]) * problem.columns + columns.start;
+        // SAFETY: the tile lies in the output, whose length was checked.
+        let out = unsafe { self.out.add(first) };
+        let len = I::F32::LEN;
+        let mut column = 0;
+        while column < columns.len() {
+            let left = columns.len() - column;
+            let bias = match self.bias {
+                Some(bias) => isa.load_partial(&bias[columns.start + column..columns.end]),
+                None => I::F32::zero(isa),
+            };
+            // SAFETY: whole lanes of sums may be read, as `cut.held` is a multiple of any number of lanes; the outputs that are
+            // written are those of the tile that exist.
+            unsafe {
+                if rows == F::OUTPUTS && across == F::OUTPUTS && left >= len {
+                    along_both_axes!(isa, F::POINTS => F::OUTPUTS, F::output,
+                        |i, j| I::F32::load_ptr(isa, sums.add((i * F::POINTS + j) * cut.sums + column)),
+                        |k, l, y| (y + bias).store_ptr(out.add(k * row + l * problem.columns + column)));
+                } else {
+                    along_both_axes!(isa, F::POINTS => F::OUTPUTS, F::output,
+                    |i, j| I::F32::load_ptr(isa, sums.add((i * F::POINTS + j) * cut.sums + column)),
+                    |k, l, y| if k < rows && l < across {
+                        let to = out.add(k * row + l * problem.columns + column);
+                        if left >= len {
+                            (y + bias).store_ptr(to);
+                        } else {
+                            (y + bias).store_ptr_partial(to, left);
+                        }
+                    });
+                }
+            }
+            column += len;
+        }
+        if let Some(activation) = self.activation {
+            for i in 0..rows {
+                // SAFETY: positions of the tile.
+                unsafe {
+                    let start = out.add(i * row);
+                    panels::activate_rows(
+                        isa,
+                        activation,
+                        (start, problem.columns),
+                        [across, columns.len()],
+                    );
+                }
+            }
+        }
+    }
+}

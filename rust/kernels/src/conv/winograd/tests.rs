@@ -1,0 +1,210 @@
+//! Both tiles, forward and backward, against the definition in double precision.
+
+use proptest::prelude::*;
+use simd::for_each_isa;
+
+use super::*;
+use crate::conv::{Form, Padding, forward, prepare, prepared_len, prepared_scratch_len};
+use crate::conv::{input_gradient, run_prepared};
+use crate::threads::tests::with_threads;
+
+/// Numbers between -1 and 1.
+fn noise(len: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed;
+    std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    })
+    .take(len)
+    .collect()
+}
+
+/// The result of a problem by its definition.
+fn definition(problem: &Problem, x: &[f32], kernel: &[f32], bias: Option<&[f32]>) -> Vec<f64> {
+    let ([height, width], [rows, across]) = (problem.input, problem.output);
+    let mut out = Vec::new();
+    for place in 0..problem.images * rows * across * problem.columns {
+        let (position, column) = (place / problem.columns, place % problem.columns);
+        let (image, i, j) = (
+            position / (rows * across),
+            position / across % rows,
+            position % across,
+        );
+        let mut sum = bias.map_or(0.0, |bias| f64::from(bias[column]));
+        for tap in 0..9 {
+            let y = (i + tap / 3) as isize - problem.low[0];
+            let z = (j + tap % 3) as isize - problem.low[1];
+            if !(0..height as isize).contains(&y) || !(0..width as isize).contains(&z) {
+                continue;
+            }
+            let row = (image * height + y as usize) * width + z as usize;
+            for d in 0..problem.depth {
+                let weight = if problem.backward {
+                    kernel[((8 - tap) * problem.columns + column) * problem.depth + d]
+                } else {
+                    kernel[(tap * problem.depth + d) * problem.columns + column]
+                };
+                sum += f64::from(x[row * problem.depth + d]) * f64::from(weight);
+            }
+        }
+        out.push(sum);
+    }
+    out
+}
+
+/// The greatest difference, as a share of the greatest result.
+fn error(out: &[f32], expected: &[f64]) -> f64 {
+    let greatest = expected.iter().fold(1.0, |a: f64, b| a.max(b.abs()));
+    let pairs = out.iter().zip(expected);
+    let difference = pairs.fold(0.0, |a: f64, (x, y)| a.max((f64::from(*x) - y).abs()));
+    assert!(out.iter().all(|x| x.is_finite()));
+    difference / greatest
+}
+
+/// Runs a pass with both tiles; whole results, padding and all, must be written.
+fn check(pass: Pass, geometry: &Geometry) {
+    let problem = Problem::new(pass, geometry).unwrap();
+    let x = noise(
+        problem.images * problem.input[0] * problem.input[1] * problem.depth,
+        1,
+    );
+    let kernel = noise(9 * problem.depth * problem.columns, 2);
+    let bias = (pass == Pass::Forward).then(|| noise(problem.columns, 3));
+    let expected = definition(&problem, &x, &kernel, bias.as_deref());
+    let relu: Vec<f64> = expected.iter().map(|x| x.max(0.0)).collect();
+    for tile in [Tile::Two, Tile::Four] {
+        let mut out = vec![f32::NAN; expected.len()];
+        let mut scratch = vec![f32::NAN; plain_scratch_len(pass, geometry, tile)];
+        let bias = bias.as_deref();
+        let operands = [&x[..], &kernel];
+        run_plain(
+            pass,
+            geometry,
+            tile,
+            operands,
+            bias,
+            None,
+            &mut out,
+            &mut scratch,
+        );
+        let found = error(&out, &expected);
+        assert!(found < 3e-6, "{tile:?} {problem:?}: {found:e}");
+
+        let form = Form::Winograd(tile);
+        let mut prepared = vec![f32::NAN; prepared_len::<f32>(form, pass, geometry)];
+        prepare(form, pass, geometry, &kernel, &mut prepared);
+        let mut scratch = vec![f32::NAN; prepared_scratch_len::<f32>(form, pass, geometry)];
+        let activation = Some(Activation::Relu);
+        let operands = [&x[..], &prepared];
+        out.fill(f32::NAN);
+        run_prepared(
+            form,
+            pass,
+            geometry,
+            operands,
+            bias,
+            activation,
+            &mut out,
+            &mut scratch,
+        );
+        let found = error(&out, &relu);
+        assert!(found < 3e-6, "{tile:?} {problem:?}: {found:e}");
+    }
+}
+
+fn geometry(x: [usize; 4], filters: usize, padding: &Padding) -> Geometry {
+    let kernel = [3, 3, x[3], filters];
+    Geometry::new(&x, &kernel, &[1; 2], padding, &[1; 2], 1)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn agrees_with_the_definition(
+        (batch, height, width) in (1usize..3, 1usize..12, 1usize..12),
+        (channels, filters) in (1usize..40, 1usize..40),
+        pads in prop::array::uniform4(0usize..4),
+    ) {
+        let [a, b, c, d] = pads;
+        let padding = Padding::Explicit([(a.max(1), b.max(1)), (c.max(1), d.max(1))].into_iter().collect());
+        let geometry = geometry([batch, height, width, channels], filters, &padding);
+        for_each_isa(|_| {
+            check(Pass::Forward, &geometry);
+            check(Pass::InputGradient, &geometry);
+        });
+    }
+}
+
+/// Several blocks of tiles, several filters at a time, on several threads: the same bits, and an error that holds at depth.
+#[test]
+fn great_problems_are_exact_enough_and_the_same_on_any_threads() {
+    for (x, filters) in [([2, 14, 13, 256], 140), ([1, 30, 29, 70], 33)] {
+        let geometry = geometry(x, filters, &Padding::Same);
+        for pass in [Pass::Forward, Pass::InputGradient] {
+            let problem = Problem::new(pass, &geometry).unwrap();
+            let x = noise(
+                geometry.batch * problem.input[0] * problem.input[1] * problem.depth,
+                1,
+            );
+            let kernel = noise(geometry.kernel_len(), 2);
+            let expected = definition(&problem, &x, &kernel, None);
+            for_each_isa(|_| {
+                for tile in [Tile::Two, Tile::Four] {
+                    let results = [1, 2, 3].map(|threads| {
+                        with_threads(threads, || {
+                            let mut out = vec![f32::NAN; expected.len()];
+                            let mut scratch =
+                                vec![f32::NAN; plain_scratch_len(pass, &geometry, tile)];
+                            let operands = [&x[..], &kernel];
+                            run_plain(
+                                pass,
+                                &geometry,
+                                tile,
+                                operands,
+                                None,
+                                None,
+                                &mut out,
+                                &mut scratch,
+                            );
+                            out
+                        })
+                    });
+                    assert!(results[0] == results[1] && results[0] == results[2]);
+                    let found = error(&results[0], &expected);
+                    assert!(found < 5e-6, "{tile:?} {problem:?}: {found:e}");
+                }
+            });
+        }
+    }
+}
+
+/// The public entries take this way, and another when they are told to.
+#[test]
+fn the_switch_turns_it_off() {
+    let mut geometry = geometry([2, 16, 16, 64], 64, &Padding::Same);
+    let (x, kernel) = (noise(geometry.x_len(), 1), noise(geometry.kernel_len(), 2));
+    let mut results = Vec::new();
+    for winograd in [true, false] {
+        geometry.winograd = winograd;
+        let mut out = [vec![0.0; geometry.out_len()], vec![0.0; geometry.x_len()]];
+        let len = |pass| crate::conv::scratch_len::<f32>(pass, &geometry);
+        let mut scratch = vec![0.0; len(Pass::Forward).max(len(Pass::InputGradient))];
+        forward(
+            &geometry,
+            &x,
+            &kernel,
+            None,
+            None,
+            &mut out[0],
+            &mut scratch,
+        );
+        input_gradient(&geometry, &x, &kernel, &mut out[1], &mut scratch);
+        results.push(out);
+    }
+    for (on, off) in results[0].iter().zip(&results[1]) {
+        assert!(on != off);
+        let off: Vec<f64> = off.iter().copied().map(f64::from).collect();
+        assert!(error(on, &off) < 5e-6);
+    }
+}

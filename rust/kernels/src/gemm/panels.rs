@@ -1,0 +1,101 @@
+//! The pieces of a product, for kernels of this crate that run it inside their own loops.
+use simd::{Isa, Level};
+
+use super::Real;
+use super::blocking::{self, Caches};
+use super::driver::{Tile, panel_columns};
+use super::epilogue::activate;
+use super::microkernel::{Base, Panels, Place};
+use crate::activation::Activation;
+
+/// The address of an output that tasks write disjoint parts of.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<T>(pub *mut T);
+
+impl<T> Shared<T> {
+    /// The address.
+    pub fn get(&self) -> *mut T {
+        self.0
+    }
+}
+
+// SAFETY: the tasks of a region write disjoint parts.
+unsafe impl<T: Send> Sync for Shared<T> {}
+
+/// Rows and columns of the tile of an instruction set, which a panel is as wide as.
+pub(crate) fn sizes<T>(level: Level) -> [usize; 2] {
+    [blocking::tile(level).rows, panel_columns::<T>(level)]
+}
+
+/// Bytes of the second-level cache.
+pub(crate) fn second_level_cache() -> usize {
+    Caches::of_machine().second
+}
+
+/// `C = A B` of `m` x `k` and `k` x `n` on the caller's thread: rows of `a` and of `c` lie apart by the step beside their address, `b`
+/// is packed in panels of the whole depth.
+///
+/// # Safety
+/// `a` is valid for reads of the rows, rounded up to a whole panel, `b` of its panels, `c` for writes of `m` rows of `n` items.
+#[inline(always)]
+pub(crate) unsafe fn multiply<I: Isa, T: Real>(
+    isa: I,
+    [m, n, k]: [usize; 3],
+    (a, a_row): (*const T, usize),
+    b: *const T,
+    (c, c_row): (*mut T, usize),
+) {
+    let [rows, width] = sizes::<T>(I::LEVEL);
+    for column in (0..n).step_by(width) {
+        for row in (0..m).step_by(rows) {
+            // SAFETY: the caller's promises.
+            let (a, b, start) = unsafe {
+                (
+                    a.add(row * a_row),
+                    b.add(column * k),
+                    c.add(row * c_row + column),
+                )
+            };
+            isa.run(Tile {
+                panels: Panels {
+                    depth: k,
+                    a,
+                    a_row,
+                    a_step: 1,
+                    b,
+                    b_step: width,
+                },
+                place: Place {
+                    start,
+                    stride: c_row,
+                    rows: rows.min(m - row),
+                    columns: width.min(n - column),
+                    base: Base::Zero,
+                },
+                activation: None,
+            });
+        }
+    }
+}
+
+/// Applies an activation to rows of an output, which lie apart by the step beside their address.
+///
+/// # Safety
+/// The rows and columns are valid for reads and writes.
+#[inline(always)]
+pub(crate) unsafe fn activate_rows<I: Isa, T: Real>(
+    isa: I,
+    activation: Activation,
+    (start, stride): (*mut T, usize),
+    [rows, columns]: [usize; 2],
+) {
+    let place = Place {
+        start,
+        stride,
+        rows,
+        columns,
+        base: Base::Tile,
+    };
+    // SAFETY: the caller's promise.
+    unsafe { activate(isa, activation, place) }
+}
