@@ -9,15 +9,24 @@ use super::winograd::{Problem, Tile};
 pub enum Algorithm {
     /// A matrix product with virtual patches; of the input as it lies, where each window is one position.
     ImplicitGemm,
-    /// Directly, with channels as lanes.
+    /// Directly, with filters as lanes: one channel, or few of a group.
     Depthwise,
     /// By tiles of outputs: 3 x 3 taps without strides, dilation and groups.
     Winograd(Tile),
 }
 
+/// Channels and filters of a group up to which a matrix product would fill too little of its tiles.
+const NARROW: usize = 8;
+
 /// The fastest way, from the sizes alone: the same on any number of threads. A kernel that is `prepared` costs nothing to transform.
 pub fn choose(pass: Pass, geometry: &Geometry, prepared: bool) -> Algorithm {
-    if geometry.groups > 1 && geometry.group_channels() == 1 {
+    let (channels, filters) = (geometry.group_channels(), geometry.group_filters());
+    let narrow = match geometry.groups {
+        // The gradient of the input would have one lane in use.
+        1 => channels == 1 && pass != Pass::InputGradient,
+        _ => channels == 1 || channels.max(filters) <= NARROW,
+    };
+    if narrow {
         return Algorithm::Depthwise;
     }
     let problem = Problem::new(pass, geometry).filter(|_| geometry.winograd);
@@ -68,6 +77,20 @@ mod tests {
     use crate::conv::geometry::Padding;
 
     #[test]
+    fn one_channel() {
+        let strides = [1; 2];
+        let (x, kernel) = ([1, 28, 28, 1], [3, 3, 1, 32]);
+        let geometry = Geometry::new(&x, &kernel, &strides, &Padding::Same, &[1, 1], 1);
+        for (pass, expected) in [
+            (Pass::Forward, Algorithm::Depthwise),
+            (Pass::InputGradient, Algorithm::ImplicitGemm),
+            (Pass::KernelGradient, Algorithm::Depthwise),
+        ] {
+            assert_eq!(choose(pass, &geometry, false), expected);
+        }
+    }
+
+    #[test]
     fn choices() {
         use Algorithm::{Depthwise, ImplicitGemm, Winograd};
         let (two, four) = (Winograd(Tile::Two), Winograd(Tile::Four));
@@ -75,7 +98,6 @@ mod tests {
         // (images, side, channels, side of the kernel, filters, stride, groups) -> algorithm, for a prepared kernel
         let table = [
             ("ResNet's stem", [1, 224, 3, 7, 64, 2, 1], plain, plain),
-            ("one channel", [1, 28, 1, 3, 32, 1, 1], plain, plain),
             ("projection", [1, 56, 64, 1, 256, 1, 1], plain, plain),
             (
                 "MobileNet",
@@ -84,7 +106,8 @@ mod tests {
                 Depthwise,
             ),
             ("multiplier", [1, 28, 8, 3, 16, 2, 8], Depthwise, Depthwise),
-            ("ResNeXt", [1, 56, 128, 3, 128, 1, 32], plain, plain),
+            ("ResNeXt", [1, 56, 128, 3, 128, 1, 32], Depthwise, Depthwise),
+            ("two groups", [1, 56, 128, 3, 128, 1, 2], plain, plain),
             ("strides", [1, 28, 128, 3, 128, 2, 1], plain, plain),
             ("5 x 5", [1, 28, 128, 5, 128, 1, 1], plain, plain),
             ("56 x 56", [1, 56, 64, 3, 64, 1, 1], four, four),

@@ -11,7 +11,7 @@ use crate::gemm::{Operand, Real, Side, Strided, pack_lines, transpose_lines};
 /// The greatest width of a panel.
 const WIDTH: usize = 64;
 
-/// The greatest width of a panel whose runs may be longer than the channels of a tap: of all left sides.
+/// The greatest width of a panel of a left side.
 const FEW: usize = 16;
 
 /// Items up to which the taps along the last axis make one run.
@@ -148,7 +148,7 @@ impl<'a, T: Real> Patches<'a, T> {
     fn run(&self) -> usize {
         let whole = self.axes[2].pitch == 1 && self.channels.len == self.row;
         match self.axes[2].taps * self.row {
-            items if whole && items <= LONGEST_RUN => items,
+            items if whole && (1..=LONGEST_RUN).contains(&items) => items,
             _ => self.channels.len,
         }
     }
@@ -202,7 +202,7 @@ fn pieces(range: Range<usize>, step: usize) -> impl Iterator<Item = Range<usize>
 
 impl<T: Real> Operand<T> for Patches<'_, T> {
     fn pack(&self, lines: Range<usize>, depth: Range<usize>, width: usize, panel: &mut [T]) {
-        assert!(lines.len() <= width && width <= WIDTH && panel.len() >= width * depth.len());
+        assert!(lines.len() <= width && width <= FEW && panel.len() >= width * depth.len());
         dispatch(PackPatches {
             patches: self,
             lines,
@@ -233,24 +233,20 @@ impl<T: Real> Task for PackPatches<'_, T> {
             width,
             panel,
         } = self;
-        let mut places = [(0, [0; SPATIAL]); WIDTH];
+        let mut places = [(0, [0; SPATIAL]); FEW];
         let places = &mut places[..lines.len()];
         let mut place = patches.place(lines.start);
         for slot in places.iter_mut() {
             *slot = place;
             patches.advance(&mut place);
         }
-        let run = if lines.len() <= FEW {
-            patches.run()
-        } else {
-            patches.channels.len
-        };
+        let run = patches.run();
         // Runs that are padding in part.
-        let mut borders = [[T::default(); LONGEST_RUN]; FEW];
+        let mut borders = None;
         let mut panel = panel;
         for piece in pieces(depth, run) {
             let (tap, item) = patches.tap_and_item(piece.start, run);
-            let mut runs = [std::ptr::null(); WIDTH];
+            let mut runs = [std::ptr::null(); FEW];
             for (l, (run, &place)) in runs.iter_mut().zip(places.iter()).enumerate() {
                 let Some(line) = patches.source_line(place, tap) else {
                     continue;
@@ -262,6 +258,7 @@ impl<T: Real> Task for PackPatches<'_, T> {
                     *run = line[first as usize..].as_ptr();
                 } else if !within.is_empty() {
                     let from = &line[(first + within.start as isize) as usize..][..within.len()];
+                    let borders = borders.get_or_insert_with(|| [[T::default(); LONGEST_RUN]; FEW]);
                     let border = &mut borders[l][..piece.len()];
                     border.fill(T::default());
                     border[within].copy_from_slice(from);

@@ -289,6 +289,19 @@ proptest! {
     }
 }
 
+/// Windows over nothing but padding give the bias.
+#[test]
+fn an_empty_input_gives_the_bias() {
+    let padding = Padding::Explicit([(1, 1), (1, 1)].into_iter().collect());
+    for (channels, groups) in [(4, 1), (4, 4), (4, 2)] {
+        let x_shape = [2, 0, 3, channels];
+        let kernel_shape = [2, 2, channels / groups, 8];
+        let geometry = Geometry::new(&x_shape, &kernel_shape, &[1; 2], &padding, &[1; 2], groups);
+        assert!(geometry.x_len() == 0 && geometry.out_len() > 0);
+        Case::new(geometry).check();
+    }
+}
+
 /// Sizes at which products take several blocks and tasks, where sums round: no bit may depend on the number of threads.
 #[test]
 fn threads_do_not_change_a_bit() {
@@ -296,6 +309,8 @@ fn threads_do_not_change_a_bit() {
         ([2, 30, 30, 40], [3, 3, 40, 70], 1, 1),
         ([2, 31, 30, 16], [3, 3, 8, 64], 2, 2),
         ([2, 40, 40, 70], [3, 3, 1, 70], 1, 70),
+        ([2, 40, 40, 70], [5, 5, 1, 140], 2, 70),
+        ([2, 30, 31, 36], [3, 3, 6, 24], 1, 6),
         ([4, 28, 28, 1], [5, 5, 1, 32], 1, 1),
     ] {
         let geometry = Geometry::new(

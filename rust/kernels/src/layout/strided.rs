@@ -1,6 +1,7 @@
 //! One copy between two strided views of the same shape: what every function of [`layout`](super) comes down to.
 use std::ops::Range;
 
+use simd::{Float, Isa, Lanes, Task, dispatch, unrolled};
 use smallvec::SmallVec;
 
 use crate::threads::parallel_for;
@@ -256,6 +257,16 @@ unsafe fn transpose<T: Copy>(
     rows: usize,
     columns: usize,
 ) {
+    if size_of::<T>() == size_of::<f32>() && align_of::<T>() == align_of::<f32>() {
+        return dispatch(Words {
+            source: source.cast(),
+            source_stride,
+            target: target.cast(),
+            target_stride,
+            rows,
+            columns,
+        });
+    }
     for r in (0..rows).step_by(TILE) {
         for c in (0..columns).step_by(TILE) {
             let (height, width) = (TILE.min(rows - r), TILE.min(columns - c));
@@ -280,6 +291,68 @@ unsafe fn transpose<T: Copy>(
                     for r in 0..height as isize {
                         for c in 0..width as isize {
                             *to.offset(r * target_stride + c) = *from.offset(c * source_stride + r);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// [`transpose`] of items of four bytes, in registers.
+struct Words {
+    source: *const f32,
+    source_stride: isize,
+    target: *mut f32,
+    target_stride: isize,
+    rows: usize,
+    columns: usize,
+}
+
+impl Task for Words {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let len = I::F32::LEN;
+        let zero = I::F32::zero(isa);
+        for r in (0..self.rows).step_by(TILE) {
+            for c in (0..self.columns).step_by(TILE) {
+                let (height, width) = (TILE.min(self.rows - r), TILE.min(self.columns - c));
+                // Squares of lanes, so that lines of the target are written whole.
+                for i in (r..r + height).step_by(len) {
+                    for j in (c..c + width).step_by(len) {
+                        let (high, wide) = (len.min(r + height - i), len.min(c + width - j));
+                        // SAFETY: the square lies inside the region that the caller of `transpose` vouches for.
+                        unsafe {
+                            let from = self
+                                .source
+                                .offset(j as isize * self.source_stride + i as isize);
+                            let to = self
+                                .target
+                                .offset(i as isize * self.target_stride + j as isize);
+                            let mut block = [zero; 16];
+                            unrolled!(COLUMN < len, {
+                                if COLUMN < wide {
+                                    let from = from.offset(COLUMN as isize * self.source_stride);
+                                    block[COLUMN] = if high == len {
+                                        I::F32::load_ptr(isa, from)
+                                    } else {
+                                        I::F32::load_ptr_partial(isa, from, high)
+                                    };
+                                }
+                            });
+                            I::F32::transpose(&mut block);
+                            unrolled!(ROW < len, {
+                                if ROW < high {
+                                    let to = to.offset(ROW as isize * self.target_stride);
+                                    if wide == len {
+                                        block[ROW].store_ptr(to);
+                                    } else {
+                                        block[ROW].store_ptr_partial(to, wide);
+                                    }
+                                }
+                            });
                         }
                     }
                 }

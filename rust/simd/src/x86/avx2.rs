@@ -302,6 +302,22 @@ impl std::ops::Neg for F64x4 {
     }
 }
 
+/// Four rows to columns, in each half of the registers.
+#[inline(always)]
+unsafe fn transpose_four(a: __m256, b: __m256, c: __m256, d: __m256) -> [__m256; 4] {
+    // SAFETY: the caller has the features.
+    unsafe {
+        let (low_ab, high_ab) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+        let (low_cd, high_cd) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+        [
+            _mm256_shuffle_ps::<0x44>(low_ab, low_cd),
+            _mm256_shuffle_ps::<0xee>(low_ab, low_cd),
+            _mm256_shuffle_ps::<0x44>(high_ab, high_cd),
+            _mm256_shuffle_ps::<0xee>(high_ab, high_cd),
+        ]
+    }
+}
+
 impl Float for F32x8 {
     methods! {
         mul_add(self, a, b) _mm256_fmadd_ps;
@@ -334,23 +350,9 @@ impl Float for F32x8 {
         // SAFETY: lanes exist only where a token proved the features.
         unsafe {
             let [a, b, c, d, e, f, g, h, ..] = block.map(|lanes| lanes.0);
-            let pair = |x, y| {
-                let (low, high) = (_mm256_unpacklo_ps(x, y), _mm256_unpackhi_ps(x, y));
-                (_mm256_castps_pd(low), _mm256_castps_pd(high))
-            };
-            // Four rows to columns, in each half of the registers.
-            let four = |a, b, c, d| {
-                let ((low_ab, high_ab), (low_cd, high_cd)) = (pair(a, b), pair(c, d));
-                [
-                    _mm256_unpacklo_pd(low_ab, low_cd),
-                    _mm256_unpackhi_pd(low_ab, low_cd),
-                    _mm256_unpacklo_pd(high_ab, high_cd),
-                    _mm256_unpackhi_pd(high_ab, high_cd),
-                ]
-            };
-            let (upper, lower) = (four(a, b, c, d), four(e, f, g, h));
+            let (upper, lower) = (transpose_four(a, b, c, d), transpose_four(e, f, g, h));
             crate::unrolled!(@ I 4, {
-                let (x, y) = (_mm256_castpd_ps(upper[I]), _mm256_castpd_ps(lower[I]));
+                let (x, y) = (upper[I], lower[I]);
                 block[I] = Self(_mm256_permute2f128_ps::<0x20>(x, y));
                 block[I + 4] = Self(_mm256_permute2f128_ps::<0x31>(x, y));
             }, 0 1 2 3);

@@ -12,14 +12,25 @@ use crate::threads::Disjoint;
 /// Taps along the last axis whose sums are held at a time.
 const TAPS: usize = 5;
 
-/// All taps of the gradient for some channels.
+/// Adds to all taps of the gradient for some filters.
 pub struct KernelGradient<'a, T> {
     pub geometry: &'a Geometry,
+    /// Lines of `x` per line of positions: the channels of a group.
+    pub parts: usize,
+    pub images: usize,
+    /// The input in lanes of filters.
     pub x: &'a [T],
     pub g: &'a [T],
-    pub channels: Range<usize>,
-    /// The whole gradient, of which the task alone writes these channels.
+    pub filters: Range<usize>,
+    /// The whole gradient, of which the task alone writes these filters.
     pub out: &'a Disjoint<'a, T>,
+}
+
+/// Neighbouring taps along the last axis, and the columns of a line that they reach.
+struct Reached {
+    first: usize,
+    each: [Range<usize>; TAPS],
+    all: Range<usize>,
 }
 
 impl<T: Real> Task for KernelGradient<'_, T> {
@@ -28,20 +39,29 @@ impl<T: Real> Task for KernelGradient<'_, T> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let w = &self.geometry.window;
-        for tap in 0..w.taps_len() {
-            self.taps_at(tap, self.channels.clone()).fill(T::default());
-        }
-        // The lines of an image in turn: those of `x` are in the cache for the other taps that see them.
-        for image in 0..self.geometry.batch {
-            for i in 0..w.output[0] {
-                for j in 0..w.output[1] {
-                    for a in w.taps(0, i) {
-                        for b in w.taps(1, j) {
-                            let row = (image * w.input[0] + w.place(0, i, a)) * w.input[1]
-                                + w.place(1, j, b);
-                            let o = (image * w.output[0] + i) * w.output[1] + j;
-                            let tap = (a * w.size[1] + b) * w.size[2];
-                            self.line(isa, row, o, tap);
+        for first in (0..w.size[2]).step_by(TAPS) {
+            let count = TAPS.min(w.size[2] - first);
+            let each = std::array::from_fn(|k| w.outputs_of_tap(2, first + k.min(count - 1)));
+            let all = each.iter().fold(0..w.output[2], |all, range| {
+                all.start.max(range.start)..all.end.min(range.end)
+            });
+            let reached = Reached { first, each, all };
+            // The lines of an image in turn: those of `x` are in the cache for the other taps that see them.
+            for image in 0..self.images {
+                for i in 0..w.output[0] {
+                    for j in 0..w.output[1] {
+                        let o = (image * w.output[0] + i) * w.output[1] + j;
+                        for a in w.taps(0, i) {
+                            for b in w.taps(1, j) {
+                                let row = image * w.input[0] + w.place(0, i, a);
+                                let row = row * w.input[1] + w.place(1, j, b);
+                                let tap = (a * w.size[1] + b) * w.size[2] + first;
+                                for part in 0..self.parts {
+                                    let row = row * self.parts + part;
+                                    let tap = tap * self.parts + part;
+                                    self.line(isa, &reached, count, [row, o, tap]);
+                                }
+                            }
                         }
                     }
                 }
@@ -51,63 +71,56 @@ impl<T: Real> Task for KernelGradient<'_, T> {
 }
 
 impl<T: Real> KernelGradient<'_, T> {
-    /// Some channels of a tap of the gradient.
+    /// Some filters of a row of the gradient, which is `(taps x parts, filters)`.
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
-    fn taps_at(&self, tap: usize, channels: Range<usize>) -> &mut [T] {
-        let start = tap * self.geometry.channels;
-        // SAFETY: a task owns its channels and holds one of these slices at a time.
+    fn taps_at(&self, row: usize, filters: Range<usize>) -> &mut [T] {
+        let start = row * self.geometry.filters;
+        // SAFETY: a task owns its filters and holds one of these slices at a time.
         unsafe {
             self.out
-                .slice_mut(start + channels.start..start + channels.end)
+                .slice_mut(start + filters.start..start + filters.end)
         }
     }
 
-    /// Adds a line of `x` and a line of the gradient of the outputs to the taps from `tap` on.
+    /// Adds a line of `x` and a line of the gradient of the outputs to `count` taps.
     #[inline(always)]
-    fn line<I: Isa>(&self, isa: I, row: usize, o: usize, tap: usize) {
-        let (lanes, size) = (T::Lanes::<I>::LEN, self.geometry.window.size[2]);
-        let mut channel = self.channels.start;
-        while channel < self.channels.end {
-            let left = self.channels.end - channel;
+    fn line<I: Isa>(&self, isa: I, reached: &Reached, count: usize, at: [usize; 3]) {
+        let lanes = T::Lanes::<I>::LEN;
+        let mut channel = self.filters.start;
+        while channel < self.filters.end {
+            let left = self.filters.end - channel;
             // Enough sums to hide the latency of a multiply-add.
-            let two = left >= 2 * lanes && size <= 3;
+            let two = left >= 2 * lanes && count <= 3;
             let n = left.min(lanes);
-            let mut first = 0;
-            while first < size {
-                let at = [row, o, tap, first];
-                match (size - first, two) {
-                    (3, true) => self.sums::<T::Lanes<I>, 3, 2>(isa, at, channel, n),
-                    (2, true) => self.sums::<T::Lanes<I>, 2, 2>(isa, at, channel, n),
-                    (1, true) => self.sums::<T::Lanes<I>, 1, 2>(isa, at, channel, n),
-                    (TAPS.., _) => self.sums::<T::Lanes<I>, TAPS, 1>(isa, at, channel, n),
-                    (4, _) => self.sums::<T::Lanes<I>, 4, 1>(isa, at, channel, n),
-                    (3, _) => self.sums::<T::Lanes<I>, 3, 1>(isa, at, channel, n),
-                    (2, _) => self.sums::<T::Lanes<I>, 2, 1>(isa, at, channel, n),
-                    _ => self.sums::<T::Lanes<I>, 1, 1>(isa, at, channel, n),
-                }
-                first += TAPS;
+            match (count, two) {
+                (3, true) => self.sums::<T::Lanes<I>, 3, 2>(isa, reached, at, channel, n),
+                (2, true) => self.sums::<T::Lanes<I>, 2, 2>(isa, reached, at, channel, n),
+                (1, true) => self.sums::<T::Lanes<I>, 1, 2>(isa, reached, at, channel, n),
+                (TAPS.., _) => self.sums::<T::Lanes<I>, TAPS, 1>(isa, reached, at, channel, n),
+                (4, _) => self.sums::<T::Lanes<I>, 4, 1>(isa, reached, at, channel, n),
+                (3, _) => self.sums::<T::Lanes<I>, 3, 1>(isa, reached, at, channel, n),
+                (2, _) => self.sums::<T::Lanes<I>, 2, 1>(isa, reached, at, channel, n),
+                _ => self.sums::<T::Lanes<I>, 1, 1>(isa, reached, at, channel, n),
             }
             channel += if two { 2 * lanes } else { lanes };
         }
     }
 
-    /// `N` vectors of channels (whole, or the first `n` lanes of one) of the sums for `K` taps from `first` on.
+    /// `N` vectors of filters (whole, or the first `n` lanes of one) of the sums for `K` taps.
     #[inline(always)]
     fn sums<V: Float<Item = T>, const K: usize, const N: usize>(
         &self,
         isa: V::Isa,
-        [row, o, tap, first]: [usize; 4],
+        reached: &Reached,
+        [row, o, tap]: [usize; 3],
         channel: usize,
         n: usize,
     ) {
-        let (w, channels) = (&self.geometry.window, self.geometry.channels);
+        let (w, channels) = (&self.geometry.window, self.geometry.filters);
         let x = self.x[row * w.input[2] * channels + channel..].as_ptr();
         let g = self.g[o * w.output[2] * channels + channel..].as_ptr();
-        let reached: [Range<usize>; K] = std::array::from_fn(|k| w.outputs_of_tap(2, first + k));
-        let all = reached.iter().fold(0..w.output[2], |all, range| {
-            all.start.max(range.start)..all.end.min(range.end)
-        });
+        let Reached { first, each, all } = reached;
         let pitch = w.dilation[2] * channels;
         // A line's sum is taken on its own: long sums of floats lose digits.
         let mut sums = [[V::zero(isa); N]; K];
@@ -115,7 +128,7 @@ impl<T: Real> KernelGradient<'_, T> {
         // task is made.
         unsafe {
             let item = |column: usize, k: usize| x.add(w.place(2, column, first + k) * channels);
-            for (k, (sum, reached)) in sums.iter_mut().zip(&reached).enumerate() {
+            for (k, (sum, reached)) in sums.iter_mut().zip(each).enumerate() {
                 for column in reached.clone() {
                     if !all.contains(&column) {
                         for (v, sum) in sum.iter_mut().enumerate() {
@@ -129,7 +142,7 @@ impl<T: Real> KernelGradient<'_, T> {
                 let step = w.strides[2] * channels;
                 let (mut x, mut g) = (item(all.start, 0), g.add(all.start * channels));
                 if n == V::LEN {
-                    for _ in all {
+                    for _ in all.clone() {
                         for v in 0..N {
                             let y = V::load_ptr(isa, g.add(v * V::LEN));
                             for (k, sum) in sums.iter_mut().enumerate() {
@@ -140,7 +153,7 @@ impl<T: Real> KernelGradient<'_, T> {
                         (x, g) = (x.wrapping_add(step), g.wrapping_add(channels));
                     }
                 } else {
-                    for _ in all {
+                    for _ in all.clone() {
                         let y: V = read(isa, g, n);
                         for (k, sum) in sums.iter_mut().enumerate() {
                             sum[0] = y.mul_add(read(isa, x.add(k * pitch), n), sum[0]);
@@ -153,7 +166,7 @@ impl<T: Real> KernelGradient<'_, T> {
         for (k, sum) in sums.into_iter().enumerate() {
             for (v, sum) in sum.into_iter().enumerate() {
                 let channel = channel + v * V::LEN;
-                let out = self.taps_at(tap + first + k, channel..channel + n);
+                let out = self.taps_at(tap + k * self.parts, channel..channel + n);
                 (V::load_partial(isa, out) + sum).store_partial(out);
             }
         }

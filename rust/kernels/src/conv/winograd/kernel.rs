@@ -74,6 +74,7 @@ impl<F: Transform> Task for Of<'_, F> {
 
 /// The transform of the 3 x 3 taps that `load` reads, handed to `store` with the index of each point.
 #[inline(always)]
+#[allow(clippy::needless_range_loop)]
 fn transform<I: Isa, F: Transform>(
     isa: I,
     load: impl Fn(usize) -> I::F32,
@@ -110,20 +111,26 @@ impl Part<'_> {
         let first = (self.panel * width + column).min(problem.columns);
         let n = (problem.columns - first).min(I::F32::LEN);
         for depth in self.depth.clone() {
-            let load = |tap: usize| {
-                let start = (tap * problem.depth + depth) * problem.columns + first;
-                isa.load_partial(&self.kernel[start..start + n])
-            };
             let to = self.place(width, depth, column);
-            transform::<I, F>(isa, load, |index, y| {
-                // SAFETY: the length of the transform was checked.
-                unsafe { y.store_ptr(self.out.add(index * point + to)) }
-            });
+            transform::<I, F>(
+                isa,
+                #[inline(always)]
+                |tap| {
+                    let start = (tap * problem.depth + depth) * problem.columns + first;
+                    isa.load_partial(&self.kernel[start..start + n])
+                },
+                #[inline(always)]
+                |index, y| {
+                    // SAFETY: the length of the transform was checked.
+                    unsafe { y.store_ptr(self.out.add(index * point + to)) }
+                },
+            );
         }
     }
 
     /// Lanes from a column of the panel on, of a rotated kernel whose depth is contiguous.
     #[inline(always)]
+    #[allow(clippy::needless_range_loop)]
     fn transposed<I: Isa, F: Transform>(&self, isa: I, column: usize) {
         let (problem, point, len) = (self.problem, point_len(self.problem), I::F32::LEN);
         let [_, width] = panels::sizes::<f32>(I::LEVEL);
@@ -134,14 +141,19 @@ impl Part<'_> {
             let n = len.min(self.depth.end - depth);
             for lane in 0..len {
                 let column = first + lane;
-                let load = |tap: usize| {
-                    if column >= problem.columns {
-                        return zero;
-                    }
-                    let start = ((8 - tap) * problem.columns + column) * problem.depth + depth;
-                    isa.load_partial(&self.kernel[start..start + n])
-                };
-                transform::<I, F>(isa, load, |index, y| squares[index][lane] = y);
+                transform::<I, F>(
+                    isa,
+                    #[inline(always)]
+                    |tap| {
+                        if column >= problem.columns {
+                            return zero;
+                        }
+                        let start = ((8 - tap) * problem.columns + column) * problem.depth + depth;
+                        isa.load_partial(&self.kernel[start..start + n])
+                    },
+                    #[inline(always)]
+                    |index, y| squares[index][lane] = y,
+                );
             }
             for (index, square) in squares[..F::POINTS * F::POINTS].iter_mut().enumerate() {
                 I::F32::transpose(square);
