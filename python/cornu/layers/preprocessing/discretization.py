@@ -17,6 +17,8 @@ from cornu.layers.preprocessing.encoding import (
 )
 from cornu.ops.symbolic import KerasTensor
 
+_OF_KERAS_2 = ("batch_input_shape", "trainable")
+
 
 class Discretization(ConfiguredLayer):
     """Turns numbers into the bins between which boundaries they lie.
@@ -130,13 +132,19 @@ class Discretization(ConfiguredLayer):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Discretization":
         """Returns the layer that `get_config` told, adapted as it was."""
-        config = dict(config)
+        # What Keras 2 tells besides is left out.
+        config = {key: value for key, value in config.items() if key not in _OF_KERAS_2}
         if config.get("num_bins") is None:
             return cls(**config)
         boundaries = config.pop("bin_boundaries", None)
         layer = cls(**config)
         layer.bin_boundaries = list(boundaries or [])
         return layer
+
+    def load_own_variables(self, store: dict[str, Any]) -> None:
+        """Reads the boundaries where Keras 2 has stored them as a weight."""
+        if len(store) == 1:
+            self.bin_boundaries = np.asarray(store["0"]).tolist()
 
 
 # A summary of numbers is an array of two rows: some of the numbers in order, and how many each

@@ -77,6 +77,8 @@ class RNN(ConfiguredLayer):
                 raise ValueError(
                     f"Argument `cell` should have a `{needed}` {kind}. Received: cell={cell}"
                 )
+        if kwargs.pop("time_major", False):  # False stands in the configs of Keras 2
+            raise ValueError("The batch is the first axis: `time_major=True` is not supported.")
         super().__init__(**kwargs)
         self._keep(
             return_sequences=return_sequences,
