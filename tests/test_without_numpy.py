@@ -49,7 +49,8 @@ def public(module, base):
     )
 
 
-OPTIMIZERS = set(public(cornu.optimizers, cornu.optimizers.Optimizer)) - {"LossScaleOptimizer"}
+OF_OTHERS = {"LossScaleOptimizer", "MultiOptimizer"}
+OPTIMIZERS = set(public(cornu.optimizers, cornu.optimizers.Optimizer)) - OF_OTHERS
 LOSSES = set(public(cornu.losses, cornu.losses.Loss)) - {"CTC", "LossFunctionWrapper"}
 OF_LABELS = {"SparseCategoricalCrossentropy", "CategoricalGeneralizedCrossEntropy", "Circle"}
 _METRICS = """
