@@ -23,8 +23,7 @@ from cornu.saving.archive import (
 )
 from cornu.saving.serialization import (
     ObjectSharingScope,
-    deserialize_keras_object,
-    of_any_age,
+    model_of_config,
     parsed_config,
     serialize_keras_object,
 )
@@ -337,13 +336,11 @@ def _read_model(members: Any, custom_objects: Any, compile: bool, safe_mode: boo
     config = parsed_config(text, members.path)
     if not compile:
         config["compile_config"] = None
+    version: Any = _KERAS_VERSION
     if _METADATA in members.names():
         metadata = parsed_config(members.read(_METADATA), members.path)
-        config = of_any_age(config, metadata.get("keras_version", _KERAS_VERSION))
-    with ObjectSharingScope():
-        model = deserialize_keras_object(config, custom_objects=custom_objects, safe_mode=safe_mode)
-    if not hasattr(model, "load_own_variables"):
-        raise ValueError(f"{members.path}: its config makes no model, but {model!r}")
+        version = metadata.get("keras_version", version)
+    model = model_of_config(config, version, members.path, custom_objects, safe_mode)
     try:
         _read_weights(model, members)
     except OSError as error:

@@ -15,6 +15,7 @@ from cornu.saving.homes import home
 from cornu.saving.serialization import (
     ObjectSharingScope,
     deserialize_keras_object,
+    model_of_config,
     of_any_age,
     parsed_config,
     serialize_keras_object,
@@ -149,13 +150,8 @@ def load_model(
         if stored is None:
             raise ValueError(f"No model config found in the file at {path}.")
         version = file.attrs.get("keras_version")
-        config = of_any_age(parsed_config(_text(stored), path), version)
-        with ObjectSharingScope():
-            model = deserialize_keras_object(
-                config, custom_objects=custom_objects, safe_mode=safe_mode
-            )
-        if not hasattr(model, "load_own_variables"):
-            raise ValueError(f"{path}: its config makes no model, but {model!r}")
+        config = parsed_config(_text(stored), path)
+        model = model_of_config(config, version, path, custom_objects, safe_mode)
         group = open_group(file, "model_weights")
         if group is None:
             raise KeyError(f"{path} holds no group 'model_weights'")

@@ -259,16 +259,54 @@ def parsed_config(text: str | bytes, source: str) -> dict[str, Any]:
     return config
 
 
+# What a config of another structure than it should have leads to.
+_BROKEN = (AttributeError, IndexError, KeyError, RecursionError, StopIteration)
+
+
 def of_any_age(config: dict[str, Any], version: Any) -> dict[str, Any]:
     """Returns a config as Keras 3 tells it.
 
     Args:
         config: what a file holds.
         version: of the Keras that wrote it, None for the first ones.
+
+    Raises:
+        ValueError: if it is broken.
     """
     from cornu.legacy.configs import is_old, modern
 
-    return modern(config) if is_old(version) else config
+    if not is_old(version):
+        return config
+    try:
+        return modern(config)
+    except (*_BROKEN, TypeError) as error:
+        raise ValueError(f"The config, which Keras 2 wrote, is broken: {error!r}") from error
+
+
+def model_of_config(
+    config: dict[str, Any], version: Any, source: str, custom_objects: Any, safe_mode: bool
+) -> Any:
+    """Returns the model of a config in a file.
+
+    Args:
+        config: the config.
+        version: of the Keras that wrote it.
+        source: what errors call the file.
+        custom_objects: classes and functions of one's own by name.
+        safe_mode: whether code and files that the config names are refused.
+
+    Raises:
+        ValueError: if the config is broken, or makes no model.
+    """
+    config = of_any_age(config, version)
+    try:
+        with ObjectSharingScope():
+            model = deserialize_keras_object(config, custom_objects, safe_mode=safe_mode)
+    except _BROKEN as error:
+        raise ValueError(f"{source}: the config is broken: {error!r}") from error
+    if not hasattr(model, "load_own_variables"):
+        raise ValueError(f"{source}: its config makes no model, but {model!r}")
+    return model
 
 
 def _revive(config: Any) -> Any:
