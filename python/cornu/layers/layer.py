@@ -577,7 +577,7 @@ class Layer(Weighted, OldAttributes, Operation):
 
     def _cannot(self, method: str) -> NotImplementedError:
         return NotImplementedError(
-            f"Layer {type(self).__name__} does not have a `{method}()` method implemented."
+            f"Layer {type(self).__name__} does not have a `{method}` method implemented."
         )
 
     def rematerialized_call(self, layer_call: Callable, *args: Any, **kwargs: Any) -> Callable:

@@ -316,11 +316,14 @@ class QuantizedLayer(LowRankLayer):
             scale = self._scale_of(ops.reshape(scale, kept))
         else:
             integers, scale = ops.convert_to_tensor(self._weight), self._scale()
+        integers = ops.cast(integers, "float32")
 
         @ops.custom_gradient
-        def product(x: Any) -> tuple[Any, Callable[..., Any]]:
+        def scaled(x: Any) -> tuple[Any, Callable[..., Any]]:
             values, inputs_scale = self.inputs_quantizer(x, axis=self._input_axes(x))
-            outputs = ops.cast(self._product(values, integers), self.compute_dtype)
+            # Products of floats are faster, and exact for integers of this size.
+            product = self._product(ops.cast(values, "float32"), integers)
+            outputs = ops.cast(product, self.compute_dtype)
             outputs = outputs / (ops.cast(scale, outputs.dtype) * self._beside(inputs_scale, x))
 
             def gradient(*args: Any, upstream: Any = None) -> Any:
@@ -328,7 +331,7 @@ class QuantizedLayer(LowRankLayer):
 
             return outputs, gradient
 
-        return product(inputs)
+        return scaled(inputs)
 
     def _float8_call(self, inputs: Any, training: bool | None = None) -> Any:
         if self.lora_enabled:
