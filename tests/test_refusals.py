@@ -90,7 +90,7 @@ def cases(section=""):
 
 def failure(library, expression):
     """Returns the exception that an expression raises."""
-    library.utils.clear_session()
+    library.utils.clear_session(free_memory=False)
     names = Names(library)
     usable = {name: getattr(names, name) for name in dir(names) if not name.startswith("_")}
     with warnings.catch_warnings(), pytest.raises(Exception) as raised:

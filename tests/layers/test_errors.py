@@ -151,7 +151,7 @@ GroupQueryAttention(4, 4, 3)
 
 def failure(library, expression):
     """Returns the class and the message of what an expression raises."""
-    library.utils.clear_session()
+    library.utils.clear_session(free_memory=False)
     names = {
         name: getattr(library.layers, name)
         for name in re.findall(r"[A-Z]\w+", expression)

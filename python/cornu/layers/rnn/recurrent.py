@@ -77,8 +77,8 @@ class RNN(ConfiguredLayer):
                 raise ValueError(
                     f"Argument `cell` should have a `{needed}` {kind}. Received: cell={cell}"
                 )
-        if kwargs.pop("time_major", False):  # False stands in the configs of Keras 2
-            raise ValueError("The batch is the first axis: `time_major=True` is not supported.")
+        if kwargs.get("time_major") is False:  # as in the configs of Keras 2
+            del kwargs["time_major"]
         super().__init__(**kwargs)
         self._keep(
             return_sequences=return_sequences,
