@@ -24,8 +24,10 @@ def float64():
         names = [backend.standardize_dtype(getattr(d, "dtype", d)) for d in dtypes if d is not None]
         return "float64" if "float64" in names else promote(*dtypes)
 
+    before = jax.config.jax_enable_x64
+
     def switch(on):
-        jax.config.update("jax_enable_x64", on)
+        jax.config.update("jax_enable_x64", on or before)
         for package in (keras, cornu):
             package.config.set_floatx("float64" if on else "float32")
         for module in (backend, backend.common.dtypes):
