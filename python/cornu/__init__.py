@@ -33,7 +33,7 @@ __getattr__, __dir__, __all__ = attach(
         activations applications backend callbacks config constraints datasets distillation
         distribution dtype_policies export initializers layers legacy losses metrics
         mixed_precision models ops optimizers preprocessing quantizers random regularizers saving
-        training tree utils wrappers""",
+        training tree utils visualization wrappers""",
 )
 
 

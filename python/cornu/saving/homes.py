@@ -29,6 +29,8 @@ _FEATURE_CLASSES = {
     "FeatureSpace": ("keras.utils", None),
     **{name: (_FEATURES, name) for name in ("Cross", "Feature", "TFDConcat", "TFDIdentity")},
 }
+# Layers that only models of `applications` use, and the modules that have them.
+_APPLICATION_LAYERS = {"CustomScaleLayer": "inception_resnet_v2", "LayerScale": "convnext"}
 # Classes that Keras exports under another name than their own.
 EXPORTED_NAMES = {"GroupedQueryAttention": "GroupQueryAttention"}
 # Calls of TensorFlow's functions in models of Keras 2.
@@ -52,6 +54,8 @@ def home(cls: type) -> tuple[str, str | None] | None:
         return _CLASSES[cls.__name__]
     if rest == "utils.feature_space":
         return _FEATURE_CLASSES.get(cls.__name__)
+    if package == "applications":
+        return f"keras.src.{rest}", cls.__name__
     if package == "optimizers" and module == "schedules":
         return "keras.optimizers.schedules", None
     return (_PACKAGES[package], None) if package in _PACKAGES else None
@@ -77,6 +81,10 @@ def find_class(module: str, name: str) -> type | None:
         from cornu.ops.operation import operation_class
 
         return operation_class(module, name)
+    if module.startswith("keras.src.applications.") and name in _APPLICATION_LAYERS:
+        return getattr(
+            importlib.import_module(f"cornu.applications.{_APPLICATION_LAYERS[name]}"), name
+        )
     if name == "Functional":
         from cornu.models.functional import Functional
 

@@ -72,8 +72,8 @@ class Normalization(ConfiguredLayer):
             )
         axes = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
         self._keep(axis=axes, invert=invert)
-        self.input_mean = None if mean is None else np.asarray(mean, "float32").tolist()
-        self.input_variance = None if variance is None else np.asarray(variance, "float32").tolist()
+        self.input_mean = None if mean is None else np.asarray(mean).tolist()
+        self.input_variance = None if variance is None else np.asarray(variance).tolist()
         self._given = mean, variance
         self.supports_masking = True
 
