@@ -54,10 +54,8 @@ ATTRIBUTES = {
 }
 # Modules, names and methods that are being written.
 COMING = """
-    applications
     layers.TFSMLayer
     layers.TorchModuleWrapper
-    visualization
 """
 
 
