@@ -1,0 +1,96 @@
+"""`GradientTape` for the real Keras on JAX, so that loops written for a tape run there too.
+
+A tape is a JAX trace that computes at once: it hands each primitive on to the trace around it and
+notes what was applied to which arrays. A gradient plays the notes again under `jax.vjp`. Nested
+tapes see what inner gradients compute, so gradients of gradients work.
+"""
+
+from typing import Any
+
+import jax
+from jax._src import core
+
+
+class _Notes(core.Trace):
+    """Computes primitives in the trace around it and keeps what was applied.
+
+    Args:
+        around: the trace that computes.
+    """
+
+    def __init__(self, around):
+        super().__init__()
+        self.around = around
+        self.steps = []
+
+    def stage_value(self, value):
+        return self.around.stage_value(value)
+
+    def _apply(self, function, arguments):
+        with core.set_current_trace(self.around):
+            results = function(*arguments)
+        self.steps.append((function, arguments, results))
+        return results
+
+    def process_primitive(self, primitive, arguments, parameters, /):
+        return self._apply(lambda *given: primitive.bind(*given, **parameters), arguments)
+
+    def _process_with_own_gradient(self, primitive, functions, arguments, parameters):
+        closed = jax.make_jaxpr(
+            lambda *given: primitive.bind(*given, subfuns=functions, **parameters)
+        )(*arguments)
+        return self._apply(core.jaxpr_as_fun(closed), arguments)
+
+    def process_custom_jvp_call(self, primitive, function, jvp, arguments, /, **parameters):
+        return self._process_with_own_gradient(primitive, (function, jvp), arguments, parameters)
+
+    def process_custom_vjp_call(self, primitive, function, fwd, bwd, arguments, /, **parameters):
+        functions = function, fwd, bwd
+        return self._process_with_own_gradient(primitive, functions, arguments, parameters)
+
+
+def _array(value: Any) -> Any:
+    return getattr(value, "value", value)
+
+
+class GradientTape:
+    """Records what JAX computes inside, for gradients; sources without influence get zeros.
+
+    Args:
+        persistent: taken and not needed: any tape can be asked more than once.
+    """
+
+    def __init__(self, persistent: bool = False) -> None:
+        self.steps: list[tuple] = []
+
+    def __enter__(self) -> "GradientTape":
+        notes = _Notes(core.trace_ctx.trace)
+        notes.steps = self.steps
+        self._context = core.set_current_trace(notes)
+        self._context.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._context.__exit__(*error)
+
+    def watch(self, tensor: Any) -> None:
+        """Does nothing: any array can be a source."""
+
+    def gradient(self, target: Any, sources: Any) -> Any:
+        """Returns the gradients of the sum of `target`, in the structure of `sources`."""
+        target = _array(target)
+        flat, structure = jax.tree.flatten(sources, is_leaf=lambda leaf: hasattr(leaf, "assign"))
+        arrays = [_array(source) for source in flat]
+
+        def replay(*values):
+            known = {id(array): value for array, value in zip(arrays, values, strict=True)}
+            for function, arguments, results in self.steps:
+                if any(id(argument) in known for argument in arguments):
+                    new = function(*[known.get(id(argument), argument) for argument in arguments])
+                    many = isinstance(results, list | tuple)
+                    pairs = zip(results, new, strict=True) if many else [(results, new)]
+                    known.update((id(array), value) for array, value in pairs)
+            return known.get(id(target), target)
+
+        value, pull = jax.vjp(replay, *arrays)
+        return jax.tree.unflatten(structure, pull(jax.numpy.ones_like(value)))
