@@ -79,3 +79,58 @@ def test_masks_reach_the_layers_that_use_them(stack):
     models[1].set_weights(models[0].get_weights())
     np.testing.assert_allclose(np.asarray(models[1](IDS)), expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(models[1].predict(IDS, verbose=0), expected, rtol=1e-5, atol=1e-6)
+
+
+def own(library, supports=None):
+    class Own(library.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            if supports is not None:
+                self.supports_masking = supports
+
+        def compute_mask(self, inputs, mask=None):
+            return library.ops.not_equal(inputs[..., 0], 0)
+
+        def call(self, inputs):
+            return inputs + 1.0
+
+    return Own()
+
+
+def taking(library):
+    class Taking(library.layers.Layer):
+        def call(self, inputs, mask=None):
+            return inputs + 1.0
+
+    return Taking()
+
+
+SENT_ON = {
+    "a layer with a compute_mask of its own": lambda k: own(k)(X),
+    "one that says it has none": lambda k: own(k, supports=False)(X),
+    "a mask given to a recurrent layer": lambda k: k.layers.LSTM(2, return_sequences=True)(
+        X, mask=STEPS
+    ),
+    "a mask given to a wrapper": lambda k: k.layers.TimeDistributed(k.layers.Dense(2))(
+        X, mask=STEPS
+    ),
+    "masks given to an attention": lambda k: k.layers.Attention()([X, X], mask=[STEPS, OTHER]),
+    "a mask given to a layer that ends it": lambda k: taking(k)(X, mask=STEPS),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Layer")
+@pytest.mark.parametrize("call", SENT_ON.values(), ids=SENT_ON.keys())
+def test_outputs_carry_masks_as_in_keras(call):
+    expected, mask = (getattr(call(library), "_keras_mask", None) for library in (keras, cornu))
+    if expected is None:
+        assert mask is None
+    else:
+        np.testing.assert_array_equal(np.asarray(mask), np.asarray(expected))
+
+
+@pytest.mark.filterwarnings("error:Layer")
+def test_an_attention_says_nothing_of_masks_to_its_projections():
+    attention = cornu.layers.MultiHeadAttention(2, 2)
+    masked = cornu.layers.Masking()(X)
+    attention(masked, masked)

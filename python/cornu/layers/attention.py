@@ -211,7 +211,7 @@ class _ProjectedAttention(ConfiguredLayer):
             # Projections that share a seed would start equal.
             return type(initializer).from_config(initializer.get_config())
 
-        return EinsumDense(
+        projection = EinsumDense(
             equation,
             output_shape=tuple(shape),
             bias_axes=bias if self.use_bias else None,
@@ -225,6 +225,8 @@ class _ProjectedAttention(ConfiguredLayer):
             bias_constraint=self.bias_constraint,
             dtype=self.dtype_policy,
         )
+        projection.supports_masking = True  # the attention heeds the masks of what it projects
+        return projection
 
     def _seen(
         self,

@@ -101,6 +101,8 @@ class Layer(Weighted, OldAttributes, Operation):
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):
             cls.build = _building(vars(cls)["build"])
+        if "compute_mask" in vars(cls) and "supports_masking" not in vars(cls):
+            cls.supports_masking = True
 
     def __init__(
         self,
@@ -421,7 +423,7 @@ class Layer(Weighted, OldAttributes, Operation):
                 if isinstance(output, Tensor):
                     self.add_loss(self.activity_regularizer(output))
         if arguments:
-            self._pass_masks_on(next(iter(arguments.values())), outputs)
+            self._pass_masks_on(next(iter(arguments.values())), kwargs.get("mask"), outputs)
         return outputs
 
     def _run(self, args: tuple, kwargs: dict[str, Any], symbolic: bool) -> Any:
@@ -525,13 +527,14 @@ class Layer(Weighted, OldAttributes, Operation):
             if mask_name is not None and arguments.get(mask_name) is None:
                 kwargs[mask_name] = calling.mask_of(value)
 
-    def _pass_masks_on(self, inputs: Any, outputs: Any) -> None:
-        """Sets the masks of the outputs from those of the inputs."""
-        previous = (
-            getattr(inputs, "_keras_mask", None)
-            if type(inputs) is Tensor
-            else calling.mask_of(inputs)
-        )
+    def _pass_masks_on(self, inputs: Any, given: Any, outputs: Any) -> None:
+        """Sets the masks of the outputs from the mask that was given, or those of the inputs."""
+        if given is not None:
+            previous = given
+        elif type(inputs) is Tensor:
+            previous = getattr(inputs, "_keras_mask", None)
+        else:
+            previous = calling.mask_of(inputs)
         if not self.supports_masking:
             if previous is not None:
                 warnings.warn(
