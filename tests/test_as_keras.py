@@ -37,6 +37,11 @@ assert Dense is Private is cornu.layers.Dense and Layer is cornu.Layer
 assert (Dropout, Rescaling) == (cornu.layers.Dropout, cornu.layers.Rescaling)
 assert Functional is cornu.models.Functional and Sequence is cornu.utils.PyDataset
 assert cornu.models.__name__ == "cornu.models" and cornu.layers.__spec__.name == "cornu.layers"
+names = {}
+exec("from keras.src.ops import *", names)
+assert names["shape"] is cornu.ops.shape and "Model" not in names
+exec("from keras.engine.topology import *", names)
+assert names["Model"] is cornu.Model and names["Layer"] is cornu.Layer
 import importlib.metadata
 assert importlib.metadata.version("keras") == cornu.__version__
 for name in ("keras.nothing", "keras.src.nothing"):

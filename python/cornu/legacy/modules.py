@@ -68,6 +68,17 @@ class View(ModuleType):
     def __dir__(self) -> list[str]:
         return sorted({name for s in self._sources for name in dir(importlib.import_module(s))})
 
+    @property
+    def __all__(self) -> list[str]:
+        """What a star import takes: the whole package's names only where nothing is nearer."""
+        nearest = [source for source in self._sources if source != "cornu"] or self._sources
+        modules = [importlib.import_module(source) for source in nearest]
+        return sorted({name for module in modules for name in _public(module)})
+
+
+def _public(module: ModuleType) -> list[str]:
+    return getattr(module, "__all__", None) or [n for n in dir(module) if not n.startswith("_")]
+
 
 def view(place: str) -> View:
     """Returns the module that Keras 2 has at a place such as `"layers.core"`."""
