@@ -210,17 +210,19 @@ def test_symbolic_shape(case):
             assert unknown is None or unknown == size
 
 
+@pytest.mark.parametrize("axes", [1, None], ids=["batch", "all"])
 @pytest.mark.parametrize("case", [c for c in CASES if c.symbolic], ids=label)
-def test_unknown_size_runs_as_known(case):
+def test_unknown_sizes_run_as_known(case, axes):
     run = Called(case, ops)
     if not run.arrays or any(a.ndim == 0 for a in run.arrays):
         pytest.skip("no arrays")
     eager = [np.asarray(y) for y in run(*run.arrays)]
-    # Arrays that share their first size share its symbol.
+    # Equal sizes share a symbol.
     specs = [
-        (a.shape if known else (f"n{a.shape[0]}", *a.shape[1:]), str(a.dtype))
+        (tuple(n if known or n < 2 else f"n{n}" for n in a.shape[:axes]), a.shape, str(a.dtype))
         for a, known in zip(run.arrays, run.known, strict=True)
     ]
+    specs = [((*unknown, *shape[len(unknown) :]), dtype) for unknown, shape, dtype in specs]
     try:
         graph = _cornu.trace(lambda *xs: list(run(*xs)), specs)
     except _cornu.SpecializeError:

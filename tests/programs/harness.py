@@ -2,6 +2,9 @@
 
 A program is a function `program(keras, random)` of the library and of whether it may use random
 numbers (dropout, augmentation, noise); comparisons run without. It returns a `Program`.
+
+A bias before a batch norm has a gradient of nothing but rounding, which Adam makes whole steps of:
+programs have none there.
 """
 
 import dataclasses

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from typing import Any
 
 from cornu import config
@@ -11,7 +10,7 @@ from cornu.ops.manipulation import moveaxis, pad, reshape, stack, transpose
 from cornu.ops.operation import op
 from cornu.ops.promotion import as_float, as_tensor, promoted
 from cornu.ops.reduction import max, mean
-from cornu.ops.shapes import spatial
+from cornu.ops.shapes import larger, spatial
 
 _conv = primitive("conv")
 _conv_transpose = primitive("conv_transpose")
@@ -297,22 +296,21 @@ def adaptive_max_pool(inputs: Any, output_size: Any, data_format: str | None = N
 
 def windows(x: Tensor, size: Any, strides: Any, dilation: Any, padding: str) -> Tensor:
     """`(batch, *places, *window, channels)` of a batch with the channels last."""
-    rank = x.ndim - 2
+    reaches = [d * (k - 1) + 1 for k, d in zip(size, dilation, strict=True)]
+    counts = [
+        (n - (1 if padding == "same" else reach)) // s + 1
+        for n, reach, s in zip(x.shape[1:-1], reaches, strides, strict=True)
+    ]
     if padding == "same":
         border = [(0, 0)]
-        for n, k, s, d in zip(x.shape[1:-1], size, strides, dilation, strict=True):
-            reach = d * (k - 1) + 1
-            rest = n % s if isinstance(n, int) else 0
-            total = builtins.max(reach - (rest or s), 0)
+        for n, count, reach, s in zip(x.shape[1:-1], counts, reaches, strides, strict=True):
+            total = larger((count - 1) * s + reach - n, 0)
             border.append((total // 2, total - total // 2))
         x = pad(x, [*border, (0, 0)])
-    for i in range(rank):
-        axis = 1 + i
-        span = x.shape[axis] - dilation[i] * (size[i] - 1)
-        count = (span - 1) // strides[i] + 1
-        before = (slice(None),) * axis
+    for i, (count, step) in enumerate(zip(counts, strides, strict=True)):
+        before = (slice(None),) * (1 + i)
         parts = [
-            x[(*before, slice(d := k * dilation[i], d + (count - 1) * strides[i] + 1, strides[i]))]
+            x[(*before, slice(d := k * dilation[i], d + (count - 1) * step + 1, step))]
             for k in range(size[i])
         ]
         # The window's axes gather before the channels, in order.

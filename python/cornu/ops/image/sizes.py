@@ -56,6 +56,13 @@ _KERNELS: dict[str, Callable[[Tensor], Tensor]] = {
 _TINY = 1e-4
 
 
+def _ratio(a: Any, b: Any) -> Any:
+    """`a / b` of two sizes, of which either may be unknown."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a / b
+    return as_tensor(a, "float32") / as_tensor(b, "float32")
+
+
 def _weights(
     inputs: Any, outputs: Any, scale: Any, shift: Any, kernel: Any, antialias: bool, dtype: str
 ) -> Tensor:
@@ -69,7 +76,7 @@ def _weights(
     weights = kernel(distance)
     total = sum(weights, axis=0, keepdims=True)
     weights = where(abs(total) > _TINY, weights / where(total != 0, total, 1.0), 0.0)
-    inside = (place >= -0.5) & (place <= inputs - 0.5)
+    inside = (place >= -0.5) & (place <= as_tensor(inputs, dtype) - 0.5)
     return where(inside, weights, 0.0)
 
 
@@ -83,11 +90,11 @@ def _resized(x: Tensor, axis: int, size: Any, interpolation: str, antialias: boo
     if isinstance(own, int) and own == size:
         return x
     if interpolation == "nearest":
-        place = floor((counting(size, "float32") + 0.5) * (own / size))
+        place = floor((counting(size, "float32") + 0.5) * _ratio(own, size))
         return take(x, as_tensor(place, "int32"), axis=axis)
     # Places among many pixels need more digits than half floats have.
     wide = "float64" if x.dtype == "float64" else "float32"
-    weights = _weights(own, size, size / own, 0, _KERNELS[interpolation], antialias, wide)
+    weights = _weights(own, size, _ratio(size, own), 0, _KERNELS[interpolation], antialias, wide)
     return _along(x, axis, cast(weights, x.dtype))
 
 
