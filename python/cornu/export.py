@@ -5,30 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-_NEEDS = {
-    "saved_model": "TensorFlow's SavedModel format",
-    "tf_saved_model": "TensorFlow's SavedModel format",
-    "onnx": "ONNX",
-    "openvino": "OpenVINO",
-    "litert": "LiteRT",
-    "torch": "torch.export",
+# The formats of `Model.export`, and the backends on which Keras writes them.
+_FORMATS = {
+    "tf_saved_model": "TensorFlow, JAX or PyTorch",
+    "onnx": "TensorFlow, JAX or PyTorch",
+    "openvino": "TensorFlow, JAX, PyTorch or OpenVINO",
+    "litert": "TensorFlow or PyTorch",
+    "torch": "PyTorch",
 }
+# Keras says that they need another backend, and so refuses the value.
+_OF_OTHER_BACKENDS = ("litert", "torch")
+
+
+def _instead(format: str) -> str:
+    return (
+        f"format='{format}' is not written here. Save the model with `model.save('model.keras')`: "
+        f"Keras on {_FORMATS[format]} loads that file and exports it with "
+        f"`model.export(path, format='{format}')`."
+    )
 
 
 def export_model(model: Any, filepath: Any, format: str = "tf_saved_model", **kwargs: Any) -> None:
     """Refuses: no format of other runtimes is written yet.
 
     Raises:
-        ValueError: if there is no such format.
+        ValueError: if there is no such format, or it belongs to another backend.
         NotImplementedError: for every other one.
     """
-    if format not in _NEEDS:
-        raise ValueError(f"Unrecognized format={format}. Supported formats are: {sorted(_NEEDS)}.")
-    raise NotImplementedError(
-        f"Model '{model.name}' can't be exported as format='{format}': {_NEEDS[format]} is not "
-        "written. Save it with `model.save('model.keras')`; any Keras loads that file and exports "
-        "it."
-    )
+    if format not in _FORMATS:
+        raise ValueError(f"Unrecognized format={format}. Supported formats are: {list(_FORMATS)}.")
+    error = ValueError if format in _OF_OTHER_BACKENDS else NotImplementedError
+    raise error(f"Model '{model.name}' can't be exported: {_instead(format)}")
 
 
 class ExportArchive:
@@ -40,14 +47,14 @@ class ExportArchive:
 
     Raises:
         ValueError: if there is no such format.
+        NotImplementedError: for `"neptune_model"`, of which Keras has the name alone.
     """
 
     def __init__(self, format: str = "saved_model", **kwargs: Any) -> None:
-        if format not in _NEEDS:
-            raise ValueError(
-                f"Unrecognized format={format}. Supported formats are: {sorted(_NEEDS)}."
-            )
-        self._format = format
+        if format == "neptune_model":
+            raise NotImplementedError("ExportArchive with format='neptune_model' is abstract.")
+        if format != "saved_model":
+            raise ValueError(f"Unsupported format: {format}. Expected 'saved_model'.")
         self._tracked: list[Any] = []
         self._endpoints: dict[str, Callable[..., Any]] = {}
 
@@ -91,11 +98,22 @@ class ExportArchive:
     ) -> Callable[..., Any]:
         """Adds a function under a name and returns it.
 
+        Args:
+            name: name of the endpoint.
+            fn: the function.
+            input_signature: `InputSpec`s of its arguments.
+            kwargs: kept for calls that pass them.
+
         Raises:
-            ValueError: if the name is taken.
+            ValueError: if the name is taken, or the signature missing.
         """
         if name in self._endpoints:
             raise ValueError(f"Endpoint name '{name}' is already taken.")
+        if input_signature is None:
+            raise ValueError(
+                f"Endpoint '{name}' needs an `input_signature`: the shapes and dtypes of the "
+                "arguments of `fn`, such as `[keras.InputSpec(shape=(None, 3), dtype='float32')]`."
+            )
         self._endpoints[name] = fn
         return fn
 
@@ -133,6 +151,5 @@ class ExportArchive:
         if not self._endpoints:
             raise ValueError("No endpoints have been set yet. Call add_endpoint().")
         raise NotImplementedError(
-            f"{_NEEDS[self._format]} is not written. Save models with `model.save('model.keras')`; "
-            "any Keras loads that file and exports it."
+            f"No archive is written at {filepath}: {_instead('tf_saved_model')}"
         )

@@ -232,7 +232,8 @@ class Model(OldTraining, Trainer, Layer):
             kwargs: arguments of the format.
 
         Raises:
-            NotImplementedError: if the format is not written.
+            ValueError: if there is no such format, or it belongs to another backend.
+            NotImplementedError: for every other one: none is written yet.
         """
         from cornu.export import export_model
 
