@@ -204,6 +204,17 @@ def test_batches_from_elsewhere(data):
     assert model.predict(data(), steps=4, verbose=0).shape == (40, 1)
 
 
+@pytest.mark.parametrize("workers, max_queue_size", [(1, 2), (2, 1), (2, 3), (3, 10)])
+def test_workers_compute_each_batch_once_in_order(workers, max_queue_size):
+    data = Numbered(workers=workers, max_queue_size=max_queue_size)
+    model = single(metrics=["mae"])
+    np.testing.assert_array_equal(
+        model.predict(data, verbose=0), model.predict(X[:40], batch_size=10, verbose=0)
+    )
+    expected = model.evaluate(X[:40], Y[:40], batch_size=10, verbose=0)
+    np.testing.assert_allclose(model.evaluate(data, verbose=0), expected, rtol=1e-6)
+
+
 def test_an_epoch_is_interrupted_when_data_runs_out():
     with pytest.warns(UserWarning, match="ran out of data"):
         history = single().fit(batches(3), epochs=2, steps_per_epoch=2, verbose=0)

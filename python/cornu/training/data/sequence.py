@@ -173,7 +173,7 @@ class SequenceSource(Source):
         waiting: queue.SimpleQueue[futures.Future[Any]] = queue.SimpleQueue()
         pending = iter(order)
         limit = max(workers, getattr(self.dataset, "max_queue_size", 10))
-        for index, _ in zip(pending, range(limit), strict=False):
+        for index in itertools.islice(pending, limit):
             waiting.put(self._pool.submit(_item, self.dataset, index))
         while not waiting.empty():
             batch = waiting.get().result()
