@@ -1,8 +1,10 @@
 //! Memory of tensors: aligned bytes of our own, or bytes that somebody else keeps alive.
 
-use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::any::Any;
 use std::ptr::NonNull;
+
+use crate::{Error, Result};
 
 /// Alignment of every buffer and of every place in an arena: a cache line, and the widest vector.
 pub const ALIGN: usize = 64;
@@ -27,19 +29,24 @@ unsafe impl Sync for Buffer {}
 
 impl Buffer {
     /// `len` bytes of unspecified, initialised-on-write content.
-    pub fn new(len: usize) -> Buffer {
+    ///
+    /// # Errors
+    /// `Error::Memory` when they cannot be had.
+    pub fn new(len: usize) -> Result<Buffer> {
         Buffer::allocate(len, false)
     }
 
     /// `len` zero bytes.
-    pub fn zeroed(len: usize) -> Buffer {
+    ///
+    /// # Errors
+    /// `Error::Memory` when they cannot be had.
+    pub fn zeroed(len: usize) -> Result<Buffer> {
         Buffer::allocate(len, true)
     }
 
-    fn allocate(len: usize, zero: bool) -> Buffer {
-        let Ok(layout) = Layout::from_size_align(len.max(1), ALIGN) else {
-            panic!("a buffer of {len} bytes is too large");
-        };
+    fn allocate(len: usize, zero: bool) -> Result<Buffer> {
+        let refused = || Error::Memory(format!("{len} bytes cannot be allocated"));
+        let layout = Layout::from_size_align(len.max(1), ALIGN).map_err(|_| refused())?;
         // SAFETY: the layout has a size of at least 1.
         let data = unsafe {
             if zero {
@@ -48,14 +55,11 @@ impl Buffer {
                 alloc(layout)
             }
         };
-        let Some(data) = NonNull::new(data) else {
-            handle_alloc_error(layout)
-        };
-        Buffer {
-            data,
+        Ok(Buffer {
+            data: NonNull::new(data).ok_or_else(refused)?,
             len,
             owner: Owner::Own(layout),
-        }
+        })
     }
 
     /// Bytes that `owner` keeps alive and nobody frees before it is dropped.

@@ -116,7 +116,7 @@ fn compute(op: &dyn Op, inputs: &[&Value], inferred: &[Spec]) -> Result<Values> 
         shapes.push(shape);
     }
     let dtypes = inferred.iter().map(|spec| spec.dtype);
-    let mut results = Fresh::new(dtypes.zip(shapes.iter().map(|shape| &shape[..])));
+    let mut results = Fresh::new(dtypes.zip(shapes.iter().map(|shape| &shape[..])))?;
     run_on(op, &tensors, &mut results.views())?;
     Ok(results
         .into_tensors()
@@ -138,7 +138,7 @@ fn run_on<'a>(op: &dyn Op, tensors: &[&'a Tensor], outputs: &mut [TensorMut<'a>]
     let scratch = SCRATCH.with(|held| held.borrow_mut().take());
     let scratch = match scratch {
         Some(buffer) if buffer.len() >= need => buffer,
-        _ => Buffer::new(need),
+        _ => Buffer::new(need)?,
     };
     let mut run = Run {
         inputs: &inputs,

@@ -11,6 +11,8 @@ pub enum Error {
     Type(String),
     /// An index outside its range (`IndexError`).
     Index(String),
+    /// More memory than there is (`MemoryError`).
+    Memory(String),
     /// Something that is not there yet for this dtype or shape (`NotImplementedError`).
     Unsupported(String),
     /// The value, or the concrete size, of something traced was asked for (`TraceError`).
@@ -40,6 +42,7 @@ impl Error {
             Error::Value(m) => Error::Value(tag(m)),
             Error::Type(m) => Error::Type(tag(m)),
             Error::Index(m) => Error::Index(tag(m)),
+            Error::Memory(m) => Error::Memory(tag(m)),
             Error::Unsupported(m) => Error::Unsupported(tag(m)),
             other => other,
         }
@@ -52,6 +55,7 @@ impl fmt::Display for Error {
             Error::Value(m)
             | Error::Type(m)
             | Error::Index(m)
+            | Error::Memory(m)
             | Error::Unsupported(m)
             | Error::Traced(m)
             | Error::Foreign(m)

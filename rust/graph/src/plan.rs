@@ -145,7 +145,7 @@ impl Plan {
             layouts[at..].rotate_left(1);
             return Ok(layout);
         }
-        let layout = Arc::new(Layout::plan(&self.graph, bindings));
+        let layout = Arc::new(Layout::plan(&self.graph, bindings)?);
         if layouts.len() == LAYOUTS {
             layouts.remove(0);
         }
@@ -169,13 +169,16 @@ impl Plan {
         let shapes: SmallVec<[&[usize]; 4]> = inputs.iter().map(Tensor::shape).collect();
         let layout = self.layout(&shapes)?;
         let views: SmallVec<[TensorRef<'_>; 4]> = inputs.iter().map(Tensor::view).collect();
-        let mut results = self.fresh(&layout);
+        let mut results = self.fresh(&layout)?;
         self.execute(&layout, &views, &mut results.views())?;
         Ok(results.into_tensors().into_vec())
     }
 
     /// New tensors for the results under a memory plan.
-    pub fn fresh(&self, layout: &Layout) -> Fresh {
+    ///
+    /// # Errors
+    /// `Error::Memory` when there is not enough.
+    pub fn fresh(&self, layout: &Layout) -> Result<Fresh> {
         Fresh::new(self.results(layout).map(|r| (r.dtype, r.shape)))
     }
 
@@ -202,7 +205,7 @@ impl Plan {
         let views: SmallVec<[TensorRef<'_>; 4]> = inputs.iter().map(Tensor::view).collect();
         let mut best = vec![Duration::MAX; self.graph.nodes.len()];
         for _ in 0..repeats.max(1) {
-            let mut results = self.fresh(&layout);
+            let mut results = self.fresh(&layout)?;
             self.walk(&layout, &views, &mut results.views(), &mut |n, step| {
                 let start = Instant::now();
                 let outcome = step();
@@ -257,7 +260,7 @@ impl Plan {
         step: &mut dyn FnMut(usize, &mut dyn FnMut() -> Result<()>) -> Result<()>,
     ) -> Result<()> {
         self.check(layout, inputs, outputs)?;
-        let mut workspace = self.workspace(layout.arena);
+        let mut workspace = self.workspace(layout.arena)?;
         let outcome = self.run_in(&mut workspace, layout, inputs, outputs, step);
         workspace.inputs.clear();
         workspace.outputs.clear();
@@ -272,28 +275,28 @@ impl Plan {
     }
 
     /// A workspace that no other run uses, with an arena that is large enough.
-    fn workspace(&self, arena: usize) -> Workspace {
+    fn workspace(&self, arena: usize) -> Result<Workspace> {
         let held = self
             .workspaces
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
-        let mut workspace = held.unwrap_or_else(|| {
-            let most = |count: fn(&crate::graph::Node) -> usize| {
-                self.graph.nodes.iter().map(count).max().unwrap_or(0)
-            };
-            Workspace {
-                arena: Buffer::new(arena),
-                old: vec![None; self.graph.variables.len()],
-                new: vec![None; self.graph.variables.len()],
-                inputs: Vec::with_capacity(most(|node| node.inputs.len())),
-                outputs: Vec::with_capacity(most(|node| node.outputs.len())),
+        if let Some(mut workspace) = held {
+            if workspace.arena.len() < arena {
+                workspace.arena = Buffer::new(arena)?;
             }
-        });
-        if workspace.arena.len() < arena {
-            workspace.arena = Buffer::new(arena);
+            return Ok(workspace);
         }
-        workspace
+        let most = |count: fn(&crate::graph::Node) -> usize| {
+            self.graph.nodes.iter().map(count).max().unwrap_or(0)
+        };
+        Ok(Workspace {
+            arena: Buffer::new(arena)?,
+            old: vec![None; self.graph.variables.len()],
+            new: vec![None; self.graph.variables.len()],
+            inputs: Vec::with_capacity(most(|node| node.inputs.len())),
+            outputs: Vec::with_capacity(most(|node| node.outputs.len())),
+        })
     }
 
     fn check(
@@ -352,7 +355,7 @@ impl Plan {
             .as_ref()
             .map(|prologue| prologue.results())
             .transpose()?;
-        let mut held = Held::take(self, layout, workspace);
+        let mut held = Held::take(self, layout, workspace)?;
         let Workspace {
             arena,
             old,
@@ -490,27 +493,28 @@ struct Held<'a> {
 }
 
 impl<'a> Held<'a> {
-    fn take(plan: &'a Plan, layout: &Layout, workspace: &'a mut Workspace) -> Held<'a> {
+    fn take(plan: &'a Plan, layout: &Layout, workspace: &'a mut Workspace) -> Result<Held<'a>> {
         let variables = &plan.graph.variables;
+        // From here on its drop gives back what was taken.
+        let held = Held {
+            plan,
+            workspace,
+            done: false,
+        };
         for &v in &plan.update_order {
-            let old = variables[v].take();
+            let old = held.workspace.old[v].insert(variables[v].take());
             let alone = old.buffer().is_own() && Arc::strong_count(old.buffer()) == 1;
             let new = if alone && !layout.fresh[v] {
                 old.clone()
             } else {
-                Tensor::empty(old.dtype(), old.shape())
+                Tensor::empty(old.dtype(), old.shape())?
             };
-            workspace.new[v] = Some(new);
-            workspace.old[v] = Some(old);
+            held.workspace.new[v] = Some(new);
         }
-        for (old, variable) in workspace.old.iter_mut().zip(variables) {
+        for (old, variable) in held.workspace.old.iter_mut().zip(variables) {
             old.get_or_insert_with(|| variable.tensor());
         }
-        Held {
-            plan,
-            workspace,
-            done: false,
-        }
+        Ok(held)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::buffer::Buffer;
-use crate::{DType, Element, Result, Shape, Spec, value_error};
+use crate::{DType, Element, Error, Result, Shape, Spec, value_error};
 
 /// The sizes of a concrete tensor.
 pub type Sizes = SmallVec<[usize; 6]>;
@@ -21,32 +21,37 @@ pub struct Tensor {
 
 impl Tensor {
     /// A tensor of unspecified content.
-    pub fn empty(dtype: DType, shape: &[usize]) -> Tensor {
-        let bytes = bytes_of(dtype, shape);
-        Tensor {
-            dtype,
-            shape: shape.into(),
-            buffer: Arc::new(Buffer::new(bytes)),
-        }
+    ///
+    /// # Errors
+    /// `Error::Memory` when there is not enough.
+    pub fn empty(dtype: DType, shape: &[usize]) -> Result<Tensor> {
+        Tensor::on(dtype, shape, Buffer::new)
     }
 
     /// A tensor of zeros.
-    pub fn zeros(dtype: DType, shape: &[usize]) -> Tensor {
-        let bytes = bytes_of(dtype, shape);
-        Tensor {
+    ///
+    /// # Errors
+    /// `Error::Memory` when there is not enough.
+    pub fn zeros(dtype: DType, shape: &[usize]) -> Result<Tensor> {
+        Tensor::on(dtype, shape, Buffer::zeroed)
+    }
+
+    fn on(dtype: DType, shape: &[usize], make: fn(usize) -> Result<Buffer>) -> Result<Tensor> {
+        let buffer = make(bytes_of(dtype, shape)?).map_err(|_| no_memory(dtype, shape))?;
+        Ok(Tensor {
             dtype,
             shape: shape.into(),
-            buffer: Arc::new(Buffer::zeroed(bytes)),
-        }
+            buffer: Arc::new(buffer),
+        })
     }
 
     /// A tensor with the elements of a slice, in row-major order.
     ///
     /// # Panics
-    /// When the shape has another number of elements.
+    /// When the shape has another number of elements, or there is no memory for a copy.
     pub fn from_slice<T: Element>(data: &[T], shape: &[usize]) -> Tensor {
         assert_eq!(data.len(), shape.iter().product::<usize>());
-        let tensor = Tensor::empty(T::DTYPE, shape);
+        let tensor = Tensor::empty(T::DTYPE, shape).expect("memory for a copy of the slice");
         // SAFETY: a new buffer, as long as the slice, that nobody else holds.
         unsafe {
             std::ptr::copy_nonoverlapping(
@@ -91,7 +96,7 @@ impl Tensor {
     /// # Errors
     /// `Error::Value` when the buffer is too short.
     pub fn from_buffer(dtype: DType, shape: &[usize], buffer: Arc<Buffer>) -> Result<Tensor> {
-        if buffer.len() < bytes_of(dtype, shape) {
+        if buffer.len() < bytes_of(dtype, shape)? {
             return value_error!(
                 "a buffer of {} bytes is too short for {dtype}{shape:?}",
                 buffer.len()
@@ -171,20 +176,6 @@ impl Tensor {
     pub fn as_slice<T: Element>(&self) -> &[T] {
         self.view().as_slice()
     }
-
-    /// A copy in memory of its own.
-    pub fn copied(&self) -> Tensor {
-        let copy = Tensor::empty(self.dtype, &self.shape);
-        // SAFETY: both buffers hold `bytes()` bytes, and `copy` is new.
-        unsafe {
-            std::ptr::copy_nonoverlapping(
-                self.buffer.as_ptr(),
-                copy.buffer.as_mut_ptr(),
-                self.bytes(),
-            );
-        }
-        copy
-    }
 }
 
 /// New tensors, for a kernel to write.
@@ -192,12 +183,12 @@ pub struct Fresh(SmallVec<[Tensor; 2]>);
 
 impl Fresh {
     /// Tensors of these dtypes and shapes, of unspecified content.
-    pub fn new<'a>(specs: impl Iterator<Item = (DType, &'a [usize])>) -> Fresh {
-        Fresh(
-            specs
-                .map(|(dtype, shape)| Tensor::empty(dtype, shape))
-                .collect(),
-        )
+    ///
+    /// # Errors
+    /// `Error::Memory` when there is not enough.
+    pub fn new<'a>(specs: impl Iterator<Item = (DType, &'a [usize])>) -> Result<Fresh> {
+        let tensors = specs.map(|(dtype, shape)| Tensor::empty(dtype, shape));
+        Ok(Fresh(tensors.collect::<Result<_>>()?))
     }
 
     /// Views to write.
@@ -226,14 +217,26 @@ impl std::fmt::Debug for Tensor {
     }
 }
 
-fn bytes_of(dtype: DType, shape: &[usize]) -> usize {
-    let bytes = shape
-        .iter()
-        .try_fold(dtype.size(), |product, &n| product.checked_mul(n));
-    let Some(bytes) = bytes else {
-        panic!("a tensor {dtype}{shape:?} is too large")
-    };
-    bytes
+/// What 57 bits address, the widest address space: sums and small multiples of bytes below it do not overflow.
+pub const MOST_BYTES: usize = usize::MAX >> 7;
+
+/// The error for values that memory cannot hold.
+pub fn no_memory(dtype: DType, shape: &[usize]) -> Error {
+    let shape = Shape::from(shape);
+    Error::Memory(format!("there is no memory for a tensor {dtype}{shape}"))
+}
+
+/// The bytes of a tensor of these sizes: where sizes become memory.
+///
+/// # Errors
+/// `Error::Memory` when no address space holds them, be it that one axis is empty.
+pub fn bytes_of(dtype: DType, shape: &[usize]) -> Result<usize> {
+    let axes = shape.iter().map(|&n| n.max(1));
+    let most = axes.fold(dtype.size(), usize::saturating_mul);
+    if most > MOST_BYTES {
+        return Err(no_memory(dtype, shape));
+    }
+    Ok(if shape.contains(&0) { 0 } else { most })
 }
 
 /// Whether a Rust type is how a dtype is held: its own, or `u8` for bool.

@@ -97,7 +97,7 @@ fn a_warm_run_allocates_nothing() {
         for batch in [1, 8] {
             let x = ramp(&[batch, 28, 28, 8]);
             let layout = plan.layout(&[x.shape()]).unwrap();
-            let mut results = plan.fresh(&layout);
+            let mut results = plan.fresh(&layout).unwrap();
             let mut run = || {
                 let before = REQUESTS.load(Ordering::SeqCst);
                 let layout = plan.layout(&[x.shape()]).unwrap();

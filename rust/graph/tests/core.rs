@@ -124,3 +124,54 @@ fn a_gradient_passes_through_an_assignment() {
     assert_eq!(floats(&variable.read()), [9.0]);
     next.stop();
 }
+
+#[test]
+fn sizes_beyond_memory_are_errors() {
+    let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
+    let scalar = Value::concrete(Tensor::scalar(1.0f32));
+    for sizes in [
+        &[1usize << 55][..],
+        &[1 << 60],
+        &[1 << 40, 1 << 40],
+        &[1 << 40, 1 << 40, 0],
+        &[i64::MAX as usize, i64::MAX as usize],
+    ] {
+        let shape = Shape::from(sizes);
+        let outcome = graph::op::layout::broadcast_to(e, &scalar, &shape);
+        let Err(graph::Error::Memory(message)) = outcome else {
+            panic!("{sizes:?} gave {outcome:?}");
+        };
+        assert!(message.starts_with("`broadcast_to`: "), "{message}");
+        assert!(message.contains(&format!("float32{shape}")), "{message}");
+    }
+}
+
+#[test]
+fn a_plan_without_memory_leaves_its_variables() {
+    let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
+    let variable = Variable::new(Tensor::from_slice(&[1.0f32], &[1]));
+    let trace = Trace::begin();
+    let n = trace.symbol("n");
+    let x = trace
+        .input(Spec {
+            dtype: DType::Float32,
+            shape: Shape([n.clone()].into_iter().collect()),
+        })
+        .unwrap();
+    let wide = Shape(std::iter::repeat_n(n, 5).collect());
+    let spread = graph::op::layout::broadcast_to(e, &x, &wide).unwrap();
+    let sum = graph::op::reduce::sum(e, &spread, &[0, 1, 2, 3, 4], false).unwrap();
+    variable
+        .assign(&add(e, &variable.read(), &vector(&[1.0])).unwrap())
+        .unwrap();
+    let plan = Plan::new(trace.finish(&[sum]).unwrap(), Options::default()).unwrap();
+    for size in [1000, 1 << 14] {
+        let data = vec![0.0f32; size];
+        let outcome = plan.run(&[Tensor::from_slice(&data, &[size])]);
+        assert!(
+            matches!(outcome, Err(graph::Error::Memory(_))),
+            "{outcome:?}"
+        );
+        assert_eq!(variable.tensor().as_slice::<f32>(), [1.0]);
+    }
+}

@@ -118,8 +118,11 @@ fn hoisted_results_follow_their_variables() {
     let y = map(e, Function::Maximum, &[&x, &scaled]);
     let plan = Plan::new(trace.finish(&[y]).unwrap(), Options::default()).unwrap();
     assert_eq!(plan.graph().nodes.len(), 1);
-    let run =
-        || plan.run(&[Tensor::zeros(DType::Float32, &[2, 3])]).unwrap()[0].as_slice::<f32>()[0];
+    let run = || {
+        plan.run(&[Tensor::zeros(DType::Float32, &[2, 3]).unwrap()])
+            .unwrap()[0]
+            .as_slice::<f32>()[0]
+    };
     assert_eq!(run(), 2f32.exp());
     scale
         .assign(&Value::concrete(Tensor::from_slice(&[0.0f32], &[1])))
@@ -133,7 +136,7 @@ fn an_optimizer_step_is_one_loop_in_place() {
     let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
     let (w, m) = (
         Variable::new(ramp(&[64])),
-        Variable::new(Tensor::zeros(DType::Float32, &[64])),
+        Variable::new(Tensor::zeros(DType::Float32, &[64]).unwrap()),
     );
     let before = w.tensor().buffer().as_ptr();
     let trace = Trace::begin();

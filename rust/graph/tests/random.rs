@@ -52,7 +52,7 @@ fn draws_in_a_plan_are_those_of_the_seed() {
         .unwrap();
         let given = [
             seed().require().unwrap().clone(),
-            Tensor::zeros(DType::Float32, &[5]),
+            Tensor::zeros(DType::Float32, &[5]).unwrap(),
         ];
         let planned = plan.run(&given).unwrap();
         assert_eq!(

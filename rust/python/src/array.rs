@@ -11,6 +11,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
 
+use crate::errors::OrRaise;
+
 /// A contiguous buffer of a Python object, held until dropped.
 pub struct Borrowed {
     view: Box<ffi::Py_buffer>,
@@ -154,14 +156,14 @@ impl Borrowed {
     }
 
     /// A tensor with a copy of the data.
-    pub fn to_tensor(&self) -> Tensor {
-        let tensor = Tensor::empty(self.dtype, &self.shape);
+    pub fn to_tensor(&self) -> PyResult<Tensor> {
+        let tensor = Tensor::empty(self.dtype, &self.shape).or_raise()?;
         let bytes = self.view().bytes();
         // SAFETY: a new tensor of as many bytes.
         unsafe {
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), tensor.buffer().as_mut_ptr(), bytes.len())
         };
-        tensor
+        Ok(tensor)
     }
 }
 
@@ -204,11 +206,11 @@ pub fn new_array<'py>(
 }
 
 /// A numpy array with a copy of a tensor's data.
-pub fn to_numpy<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
-    let (array, mut borrowed) = new_array(py, tensor.dtype(), tensor.shape())?;
+pub fn to_numpy<'py>(py: Python<'py>, tensor: &TensorRef<'_>) -> PyResult<Bound<'py, PyAny>> {
+    let (array, mut borrowed) = new_array(py, tensor.dtype, tensor.shape)?;
     borrowed
         .view_mut()
         .bytes_mut()
-        .copy_from_slice(tensor.view().bytes());
+        .copy_from_slice(tensor.bytes());
     Ok(array)
 }

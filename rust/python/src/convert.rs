@@ -53,7 +53,7 @@ impl Operand {
             return Ok(Operand::Size(size.get().0.clone()));
         }
         if let Some(borrowed) = Borrowed::get(object, false) {
-            return Ok(Operand::Value(Value::concrete(borrowed.to_tensor())));
+            return Ok(Operand::Value(Value::concrete(borrowed.to_tensor()?)));
         }
         if object.hasattr("__tensor__")? {
             return Operand::read(&object.call_method0("__tensor__")?);
@@ -63,7 +63,7 @@ impl Operand {
         }
         if object.hasattr("__array__")? || object.hasattr("__dlpack__")? {
             return Ok(Operand::Value(Value::concrete(
-                Borrowed::array(object)?.to_tensor(),
+                Borrowed::array(object)?.to_tensor()?,
             )));
         }
         if object.is_instance_of::<PyInt>() {
@@ -148,7 +148,7 @@ fn sequence(object: &Bound<'_, PyAny>) -> PyResult<Operand> {
                 .collect::<String>()
         )));
     }
-    let value = Value::concrete(Borrowed::array(&array)?.to_tensor());
+    let value = Value::concrete(Borrowed::array(&array)?.to_tensor()?);
     // numpy's defaults are 64 bits wide; they stand for Python numbers unless an element was a numpy object.
     let weak = match value.dtype() {
         DType::Float64 if is_plain(object)? => Some(floatx()),

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use graph::Error;
 use pyo3::exceptions::{
-    PyIndexError, PyNotImplementedError, PyRuntimeError, PyTypeError, PyValueError,
+    PyIndexError, PyMemoryError, PyNotImplementedError, PyRuntimeError, PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
 
@@ -39,6 +39,7 @@ pub fn exception(error: Error) -> PyErr {
         Error::Value(m) => PyValueError::new_err(m),
         Error::Type(m) => PyTypeError::new_err(m),
         Error::Index(m) => PyIndexError::new_err(m),
+        Error::Memory(m) => PyMemoryError::new_err(m),
         Error::Unsupported(m) => PyNotImplementedError::new_err(m),
         Error::Traced(m) => TraceError::new_err(m),
         Error::Specialize(symbol) => SpecializeError::new_err((error.to_string(), symbol.0)),

@@ -54,11 +54,11 @@ impl Plan {
             .collect()
     }
 
-    fn tensors(arguments: Vec<Argument>) -> Vec<Tensor> {
+    fn tensors(arguments: Vec<Argument>) -> PyResult<Vec<Tensor>> {
         arguments
             .into_iter()
             .map(|argument| match argument {
-                Argument::Tensor(tensor) => tensor,
+                Argument::Tensor(tensor) => Ok(tensor),
                 Argument::Array(array) => array.to_tensor(),
             })
             .collect()
@@ -80,7 +80,7 @@ impl Plan {
                 let views: Vec<TensorRef<'_>> = arguments.iter().map(Argument::view).collect();
                 let shapes: Vec<&[usize]> = views.iter().map(|view| view.shape).collect();
                 let layout = self.plan.layout(&shapes)?;
-                let mut results = self.plan.fresh(&layout);
+                let mut results = self.plan.fresh(&layout)?;
                 self.plan.execute(&layout, &views, &mut results.views())?;
                 Ok(results.into_tensors())
             })
@@ -157,7 +157,7 @@ impl Plan {
         operands: &Bound<'py, PyTuple>,
         repeats: usize,
     ) -> PyResult<Bound<'py, PyList>> {
-        let tensors = Plan::tensors(Plan::arguments(operands)?);
+        let tensors = Plan::tensors(Plan::arguments(operands)?)?;
         let reports = py
             .detach(|| {
                 if repeats > 0 {
@@ -184,7 +184,7 @@ impl Plan {
     /// Bytes of the arena that runs on such operands use.
     #[pyo3(signature = (*operands))]
     fn arena_bytes(&self, operands: &Bound<'_, PyTuple>) -> PyResult<usize> {
-        let tensors = Plan::tensors(Plan::arguments(operands)?);
+        let tensors = Plan::tensors(Plan::arguments(operands)?)?;
         let shapes: Vec<&[usize]> = tensors.iter().map(Tensor::shape).collect();
         Ok(self.plan.layout(&shapes).or_raise()?.arena)
     }

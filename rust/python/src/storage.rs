@@ -52,7 +52,7 @@ impl Storage {
     /// A numpy array with a copy of what is in memory.
     fn numpy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let tensor = py.detach(|| self.variable.tensor());
-        to_numpy(py, &tensor)
+        to_numpy(py, &tensor.view())
     }
 
     /// How often the content was replaced.

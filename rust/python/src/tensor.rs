@@ -98,7 +98,7 @@ impl Tensor {
 
     /// A numpy array with a copy of the data.
     fn numpy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_numpy(py, self.value.require().or_raise()?)
+        to_numpy(py, &self.value.require().or_raise()?.view())
     }
 
     #[pyo3(signature = (dtype=None, copy=None))]

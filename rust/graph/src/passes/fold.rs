@@ -37,7 +37,7 @@ pub fn fold_constants(graph: &mut Graph) {
             spec.shape
                 .size()
                 .require()
-                .is_ok_and(|size| size * spec.dtype.size() as i64 <= MAX_BYTES)
+                .is_ok_and(|size| size.saturating_mul(spec.dtype.size() as i64) <= MAX_BYTES)
         });
         let outputs = node.outputs.clone();
         let references: Vec<&Value> = operands.iter().collect();

@@ -3,7 +3,8 @@
 use crate::buffer::align_up;
 use crate::graph::{Graph, Index, Origin};
 use crate::op::Operand;
-use crate::{Bindings, DType};
+use crate::tensor::{MOST_BYTES, bytes_of, no_memory};
+use crate::{Bindings, DType, Result};
 
 /// Where a value's bytes are during a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,10 @@ impl Layout {
     ///
     /// Values that are aliases of one memory (`Op::is_alias`) form a group, which lives from its first definition to its
     /// last use. Groups are placed in the order of definition, at the lowest free offset that fits.
-    pub fn plan(graph: &Graph, bindings: Bindings) -> Layout {
+    ///
+    /// # Errors
+    /// `Error::Memory` when no address space holds the values.
+    pub fn plan(graph: &Graph, bindings: Bindings) -> Result<Layout> {
         let count = graph.values.len();
         let (mut sizes, mut ranges) = (Vec::new(), Vec::with_capacity(count));
         for info in &graph.values {
@@ -86,6 +90,14 @@ impl Layout {
             fresh: vec![false; graph.variables.len()],
             arena: 0,
         };
+        let mut all = 0;
+        for (value, info) in graph.values.iter().enumerate() {
+            let (dtype, shape) = (info.spec.dtype, layout.shape(value));
+            all += bytes_of(dtype, shape)?;
+            if all > MOST_BYTES {
+                return Err(no_memory(dtype, shape));
+            }
+        }
         let group = groups(graph);
         let last_use = last_uses(graph, &group);
         let mut placed = vec![false; count];
@@ -158,7 +170,7 @@ impl Layout {
         for (value, &root) in group.iter().enumerate() {
             layout.places[value] = layout.places[root];
         }
-        layout
+        Ok(layout)
     }
 
     /// Places what is a result or a variable's new content where the caller or the variable has it.
