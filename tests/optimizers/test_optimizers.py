@@ -24,6 +24,7 @@ OPTIMIZERS = {
         {"use_ema": True, "ema_overwrite_frequency": 3},
         {"loss_scale_factor": 4.0},
         {"gradient_accumulation_steps": 3},
+        {"gradient_accumulation_steps": 2, "use_ema": True, "ema_overwrite_frequency": 3},
     ],
     "Adam": [
         {},
@@ -235,6 +236,18 @@ def test_wrong_gradients():
         optimizers.SGD().apply([None, cornu.ops.ones(1)], [one, two])
     with pytest.raises(ValueError, match="Unknown variable"):
         optimizer.apply([cornu.ops.ones(1)], [two])
+
+
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
+@pytest.mark.parametrize("package", [keras, cornu])
+def test_the_moving_average_of_a_variable_without_gradient(package):
+    moved, still = (package.Variable([1.0], name=name) for name in ("moved", "still"))
+    optimizer = package.optimizers.SGD(0.5, use_ema=True, ema_overwrite_frequency=2)
+    for _ in range(2):
+        optimizer.apply([package.ops.ones(1), None], [moved, still])
+    np.testing.assert_allclose(moved.numpy(), [0.495])
+    optimizer.finalize_variable_values([moved, still])
+    np.testing.assert_array_equal(still.numpy(), [1.0])
 
 
 def test_the_learning_rate_of_keras_2():

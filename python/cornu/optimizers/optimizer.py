@@ -381,12 +381,12 @@ class Optimizer:
         else:
             self._update(grads, variables)
         if self.use_ema:
-            self._update_moving_average(variables)
+            self._update_moving_average()
             if self.ema_overwrite_frequency:
                 due = ops.equal(
-                    ops.mod(ops.add(self._iterations, 1), self.ema_overwrite_frequency), 0
+                    ops.mod(ops.add(self.iterations, 1), self.ema_overwrite_frequency), 0
                 )
-                for variable, average in self._averages(variables):
+                for variable, average in self.averages():
                     variable.assign(ops.where(due, average.value, variable.value))
 
     def _update(self, grads: list[Any], variables: list[Variable]) -> None:
@@ -467,10 +467,10 @@ class Optimizer:
         averages = self._model_variables_moving_average
         return [(v, averages[self._get_variable_index(v)]) for v in variables]
 
-    def _update_moving_average(self, variables: Sequence[Variable]) -> None:
+    def _update_moving_average(self) -> None:
         """The average starts as the variables themselves."""
         first = ops.equal(self.iterations, 0)
-        for variable, average in self._averages(variables):
+        for variable, average in self.averages():
             momentum = ops.where(first, 0.0, self.ema_momentum)
             momentum = ops.cast(momentum, variable.dtype)
             average.assign(momentum * average + (1.0 - momentum) * variable)
