@@ -131,7 +131,7 @@ def compare(function: Callable[[Any, bool], Program]) -> None:
     pairs = list(zip(ours.variables(), theirs.variables(), strict=True))
     assert [our.path for our, _ in pairs] == [their.path for _, their in pairs]
     for our, their in pairs:
-        our.assign(np.asarray(their))
+        our.assign(their.numpy())
     near = {"rtol": ours.tolerance, "atol": ours.tolerance / 10}
     for stage in ("before", "after"):
         for output, expected in zip(ours.outputs(), theirs.outputs(), strict=True):

@@ -179,15 +179,21 @@ class Trainer:
 
     @property
     def metrics(self) -> list[Any]:
-        """The mean loss, the model's own metrics, and those that `compile` was given."""
+        """The mean loss, the metrics that `compile` was given, the model's and its layers' own.
+
+        What models inside count for their own training is no part of it.
+        """
         found: list[Any] = []
         if self._loss_tracker is not None:
             found.append(self._loss_tracker)
-        found.extend(super().metrics)
         if self._compile_metrics is not None:
             found.append(self._compile_metrics)
         if self._compile_loss is not None:
             found.extend(self._compile_loss.metrics)
+        found.extend(self._metrics)
+        for layer in self._flatten_layers(include_self=False):
+            if not isinstance(layer, Trainer):
+                found.extend(layer._metrics)
         return found
 
     @property
