@@ -97,33 +97,36 @@ def test_an_own_step_that_learns_and_logs_a_loss_alone():
     assert losses[-1] < losses[0] / 5
 
 
+def counted(library):
+    """Names of metrics, those of a compiled model inside, and logs."""
+
+    class Counting(library.layers.Layer):
+        def __init__(self, name):
+            super().__init__(name=name)
+            self.counter = library.metrics.Mean(name=f"of_{name}")
+
+        def call(self, inputs):
+            return inputs
+
+    inner = library.Sequential(
+        [library.Input((4,)), Counting("within"), library.layers.Dense(1)], name="inner"
+    )
+    inner.compile("sgd", "mae", metrics=["mse"])
+    inputs = library.Input((4,))
+    model = library.Model(inputs, Counting("without")(inner(inputs)))
+    model.tracker = library.metrics.Mean(name="own")
+    model.compile("sgd", "mse", metrics=["mae"])
+    for variable in model.weights:
+        variable.assign(np.full(variable.shape, 0.5, "float32"))
+    history = model.fit(X, Y, batch_size=16, shuffle=False, verbose=0).history
+    inner.fit(X, Y, batch_size=16, shuffle=False, verbose=0)
+    return list(dict.fromkeys(model.metrics_names)), inner.metrics_names, history
+
+
 def test_models_inside_count_for_themselves():
-    found = []
-    for library in (keras, cornu):
-
-        class Counting(library.layers.Layer):
-            def __init__(self, name):
-                super().__init__(name=name)
-                self.counter = library.metrics.Mean(name=f"of_{name}")
-
-            def call(self, inputs):
-                return inputs
-
-        inner = library.Sequential(
-            [library.Input((4,)), Counting("within"), library.layers.Dense(1)], name="inner"
-        )
-        inner.compile("sgd", "mae", metrics=["mse"])
-        inputs = library.Input((4,))
-        model = library.Model(inputs, Counting("without")(inner(inputs)))
-        model.tracker = library.metrics.Mean(name="own")
-        model.compile("sgd", "mse", metrics=["mae"])
-        for variable in model.weights:
-            variable.assign(np.full(variable.shape, 0.5, "float32"))
-        history = model.fit(X, Y, batch_size=16, shuffle=False, verbose=0).history
-        inner.fit(X, Y, batch_size=16, shuffle=False, verbose=0)
-        found.append((dict.fromkeys(model.metrics_names), inner.metrics_names, history))
-    (names, inner_names, history), (own_names, own_inner_names, own_history) = found
-    assert list(own_names) == list(names) and own_inner_names == inner_names
-    assert list(own_history) == list(history)
-    for name, values in history.items():
-        np.testing.assert_allclose(own_history[name], values, rtol=1e-5)
+    *names, logs = counted(cornu)
+    *expected_names, expected_logs = counted(keras)
+    assert names == expected_names
+    assert list(logs) == list(expected_logs)
+    for name, values in expected_logs.items():
+        np.testing.assert_allclose(logs[name], values, rtol=1e-5)
