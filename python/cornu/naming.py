@@ -60,7 +60,8 @@ class name_scope:
 
     Args:
         name: the prefix.
-        caller: whose scope it is; entered twice in a row by one caller, it counts once.
+        caller: whose scope it is; entered twice in a row by one caller, it counts once. A layer's
+            scope opens where the layer was first used.
         deduplicate: whether it does.
         override_parent: a path to use in place of the path of the enclosing scopes.
 
@@ -80,6 +81,8 @@ class name_scope:
         self.name = checked_name(name)
         self.caller = caller
         self.deduplicate = deduplicate
+        if override_parent is None and deduplicate:
+            override_parent = getattr(caller, "_parent_path", None)
         self.override_parent = override_parent
         self._entered: list[bool] = []
 

@@ -283,3 +283,10 @@ def test_copies_are_independent():
     for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         np.testing.assert_array_equal(out(other, X), out(model, X))
         assert not {id(w) for w in other.weights} & {id(w) for w in model.weights}
+
+
+@pytest.mark.parametrize("change", ["lora", "int8"])
+def test_weights_that_come_later_stand_where_their_layer_does(change):
+    model = Sequential([Input((2,)), layers.Dense(2, name="last")], name="net")
+    model.layers[0].enable_lora(1) if change == "lora" else model.layers[0].quantize("int8")
+    assert all(weight.path.startswith("net/last/") for weight in model.weights)

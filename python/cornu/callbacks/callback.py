@@ -109,8 +109,16 @@ def _listens(callback: Callback, hook: str) -> bool:
 
 
 def as_numbers(logs: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Logs with their scalars as Python floats; whatever is no scalar stays."""
-    return {name: _as_number(value) for name, value in (logs or {}).items()}
+    """Logs in the order of their names, with scalars as Python floats; whatever is no scalar stays.
+
+    A metric that gives a dict stands where its own name would.
+    """
+    numbers: dict[str, Any] = {}
+    for name, value in sorted((logs or {}).items()):
+        numbers.update(
+            as_numbers(value) if isinstance(value, Mapping) else {name: _as_number(value)}
+        )
+    return numbers
 
 
 def _as_number(value: Any) -> Any:

@@ -111,4 +111,4 @@ class ProgbarLogger(Callback):
 
 
 def _sorted(logs: Any) -> list[tuple[str, Any]]:
-    return sorted(as_numbers(logs).items())
+    return list(as_numbers(logs).items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -481,17 +482,16 @@ class CompileMetrics(Metric):
         if not self.built:
             raise ValueError("Cannot get result() since the metric has not yet been built.")
         results: dict[str, Any] = {}
-        for prefix in (None, "weighted"):
-            for name, plain, weighted in self._outputs:
-                for metric in plain if prefix is None else weighted:
-                    value = metric.result()
-                    parts = value if isinstance(value, Mapping) else {metric.name: value}
-                    for key, part in parts.items():
-                        several = len(self._outputs) > 1 and name is not None
-                        label = f"{name}_{key}" if several else key
-                        if prefix and label in results:
-                            label = f"{name}_{prefix}_{key}" if several else f"{prefix}_{key}"
-                        results[label] = part
+        used: Counter[str] = Counter()
+        for weighted in (False, True):
+            for name, *kinds in self._outputs:
+                prefix = f"{name}_" if len(self._outputs) > 1 and name is not None else ""
+                for metric in kinds[weighted]:
+                    label = prefix + metric.name
+                    if weighted and used[label]:
+                        label = f"{prefix}weighted_{metric.name}"
+                    results[f"{label}_{used[label]}" if used[label] else label] = metric.result()
+                    used[label] += 1
         return results
 
     def get_config(self) -> dict[str, Any]:

@@ -284,8 +284,7 @@ def _epoch_logs(model: Any, last: Any) -> dict[str, Any]:
     results = model.get_metrics_result()
     if isinstance(last, dict) and set(last) != set(results):
         results = last
-    numbers = as_numbers(results)
-    return {name: numbers[name] for name in sorted(numbers)}
+    return dict(results)
 
 
 def evaluate_source(
@@ -304,7 +303,7 @@ def evaluate_source(
     )
     if last is None:
         raise ValueError("The data to evaluate on has no batches.")
-    logs = _epoch_logs(model, last)
+    logs = as_numbers(_epoch_logs(model, last))
     callbacks.on_test_end(logs)
     return logs
 

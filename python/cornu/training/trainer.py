@@ -6,9 +6,8 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from cornu import config, ops, saving, tree
+from cornu.callbacks.callback import as_numbers
 from cornu.training import loops
 from cornu.training.compile import CompileLoss, CompileMetrics
 from cornu.training.data import unpack_x_y_sample_weight
@@ -532,6 +531,7 @@ class Trainer:
                 f"time. Received: sample_weight={sample_weight}, class_weight={class_weight}"
             )
         batch = prepared((x, y, sample_weight), class_weight)
+        self.reset_metrics()
         return self._logged(self._step("train")(batch), return_dict)
 
     def test_on_batch(
@@ -550,6 +550,7 @@ class Trainer:
         """
         self._assert_compile_called("test_on_batch")
         batch = prepared((x, y, sample_weight), None)
+        self.reset_metrics()
         return self._logged(self._step("test")(batch), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
@@ -562,8 +563,7 @@ class Trainer:
         return tree.map_structure(loops.as_array, outputs)
 
     def _logged(self, logs: dict[str, Any], return_dict: bool) -> Any:
-        numbers = {name: np.asarray(value) for name, value in logs.items()}
-        values = {n: float(v) if v.ndim == 0 else v for n, v in numbers.items()}
+        values = as_numbers(logs)
         return values if return_dict else self._in_order(values)
 
     def _in_order(self, logs: dict[str, Any]) -> Any:
