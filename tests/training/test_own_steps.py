@@ -97,6 +97,112 @@ def test_an_own_step_that_learns_and_logs_a_loss_alone():
     assert losses[-1] < losses[0] / 5
 
 
+@pytest.mark.parametrize("run_eagerly", [False, True])
+@pytest.mark.parametrize("given", ["pair", "nothing"])
+def test_a_model_whose_steps_have_no_use_for_call(given, run_eagerly):
+    class Own(cornu.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = cornu.layers.Dense(1)
+            self.tracker = cornu.metrics.Mean(name="loss")
+
+        def learn(self, x, y):
+            with cornu.GradientTape() as tape:
+                loss = cornu.ops.mean((self.dense(x) - y) ** 2)
+            weights = self.dense.trainable_weights
+            self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+            self.tracker.update_state(loss)
+            return {"loss": self.tracker.result()}
+
+        def train_step(self, data):
+            return self.learn(*data[0])
+
+        def test_step(self, data):
+            x, y = data[0]
+            return {"off": cornu.ops.mean(cornu.ops.abs(self.dense(x) - y))}
+
+    class Called(Own):
+        def call(self, one):
+            return self.dense(one)
+
+    model = (Own if given == "nothing" else Called)()
+    model.compile(cornu.optimizers.Adam(0.1), run_eagerly=run_eagerly)
+    losses = model.fit((X, Y), epochs=100, verbose=0).history["loss"]
+    assert losses[-1] < losses[0] / 20
+    assert model.evaluate((X, Y), verbose=0) < 0.3
+    assert model.dense.kernel.shape == (4, 1)
+    if given == "nothing":
+        with pytest.raises(NotImplementedError, match="Model Own does not have a `call"):
+            model.predict(X, verbose=0)
+
+
+def shape_of(data):
+    """A structure with the ranks of its arrays."""
+    if isinstance(data, dict):
+        return {name: shape_of(part) for name, part in data.items()}
+    if isinstance(data, tuple | list):
+        return type(data)(shape_of(part) for part in data)
+    return None if data is None else len(data.shape)
+
+
+def batches_of(library, batch):
+    class Batches(library.utils.PyDataset):
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            return batch
+
+    return Batches()
+
+
+GIVEN = {
+    "x": lambda library: {"x": X},
+    "tuple": lambda library: {"x": (X, Y)},
+    "list": lambda library: {"x": [X, Y]},
+    "dict": lambda library: {"x": {"a": X, "b": Y}},
+    "x and y": lambda library: {"x": X, "y": Y},
+    "all": lambda library: {"x": {"a": X}, "y": Y, "sample_weight": Y[:, 0]},
+    "weights without y": lambda library: {"x": X, "sample_weight": Y[:, 0]},
+    **{
+        f"batches {name}": lambda library, batch=batch: {"x": batches_of(library, batch)}
+        for name, batch in {
+            "x": X,
+            "(x,)": (X,),
+            "(x, y)": (X, Y),
+            "[x, y]": [X, Y],
+            "((x, y),)": ((X, Y),),
+            "dict": {"a": X},
+        }.items()
+    },
+}
+
+
+@pytest.mark.parametrize("given", GIVEN.values(), ids=GIVEN)
+def test_what_a_step_gets(given):
+    seen = []
+    for library in (keras, cornu):
+
+        def step(self, *arguments, library=library):
+            seen.append(shape_of(arguments[-1]))
+            value = library.ops.ones((1,) if self.predicts else ())
+            logs = value if self.predicts else {"loss": value}
+            return (logs, arguments[0]) if library is keras else logs
+
+        own = type("Own", (library.Model,), dict.fromkeys(("train_step", "test_step"), step))
+        own.call, own.predict_step = lambda self, inputs: inputs, step
+        model = own()
+        model.predicts = False
+        model.built = True
+        model.compile(run_eagerly=True)
+        model.fit(**given(library), verbose=0)
+        model.evaluate(**given(library), verbose=0)
+        model.predicts = True
+        model.predict(given(library)["x"], verbose=0)
+    half = len(seen) // 2
+    assert half and seen[half:] == seen[:half]
+
+
 def counted(library):
     """Names of metrics, those of a compiled model inside, and logs."""
 

@@ -234,7 +234,7 @@ def test_steps_per_epoch_go_on_where_the_last_epoch_stopped():
 
     epochs = _Epochs(source, 3)
     for _ in range(3):
-        seen.append([batch[0][0, 0] for batch in epochs])
+        seen.append([batch[0, 0] for batch in epochs])
     assert seen == [[0, 2, 4], [6, 8, 0], [2, 4, 6]]
 
 

@@ -15,7 +15,7 @@ from cornu.training.data import Source, make_source, unpack_x_y_sample_weight
 from cornu.training.data.arrays import is_array, one_batch, train_validation_split
 
 
-def make_step(model: Any, kind: str) -> Callable[[tuple[Any, ...]], Any]:
+def make_step(model: Any, kind: str) -> Callable[[Any], Any]:
     """The function of a batch that runs `train_step`, `test_step` or `predict_step`.
 
     The first batch builds what is not built yet: the model, its optimizer, losses and metrics.
@@ -24,7 +24,7 @@ def make_step(model: Any, kind: str) -> Callable[[tuple[Any, ...]], Any]:
     traced = method if model.run_eagerly else compiled.function(method)
     built = False
 
-    def step(batch: tuple[Any, ...]) -> Any:
+    def step(batch: Any) -> Any:
         nonlocal built
         if not built:
             build(model, batch, kind)
@@ -40,7 +40,7 @@ def make_step(model: Any, kind: str) -> Callable[[tuple[Any, ...]], Any]:
             )
         return result
 
-    def plan(batch: tuple[Any, ...]) -> Any:
+    def plan(batch: Any) -> Any:
         step(batch)
         return None if model.run_eagerly else traced.plan(batch)
 
@@ -48,7 +48,7 @@ def make_step(model: Any, kind: str) -> Callable[[tuple[Any, ...]], Any]:
     return step
 
 
-def _as_tensors(batch: tuple[Any, ...]) -> tuple[Any, ...]:
+def _as_tensors(batch: Any) -> Any:
     return tree.map_structure(_as_tensor, batch)
 
 
@@ -56,7 +56,7 @@ def _as_tensor(array: Any) -> Any:
     return array if array is None or holds_strings(array) else _cornu.tensor(array)
 
 
-def build(model: Any, batch: tuple[Any, ...], kind: str) -> None:
+def build(model: Any, batch: Any, kind: str) -> None:
     """Runs a step's computation without values, so that every variable exists."""
     leaves = tree.flatten(batch)
     specs = [((None, *a.shape[1:]), str(a.dtype)) for a in leaves if a is not None]
@@ -80,9 +80,21 @@ def build(model: Any, batch: tuple[Any, ...], kind: str) -> None:
         except _cornu.TraceError:
             # The model asks for values, so it gets some.
             forward(*(_cornu.tensor(a) for a in leaves if a is not None))
+        except Exception:
+            if _is_own_step(model, kind):
+                return  # it may have no use for `call`, and builds what it uses
+            raise
     optimizer = model.optimizer
     if kind == "train" and optimizer is not None and not optimizer.built:
         optimizer.build(model.trainable_weights)
+
+
+def _is_own_step(model: Any, kind: str) -> bool:
+    """Whether the model overrides a step."""
+    from cornu.training.trainer import Trainer
+
+    name = f"{kind}_step"
+    return getattr(type(model), name) is not getattr(Trainer, name)
 
 
 def _build_metrics(model: Any, y: Any, y_pred: Any) -> None:
@@ -101,7 +113,7 @@ class _Epochs:
         self.source = source
         known = source.num_batches
         self.steps = steps if limit is None else min(steps or known or limit, limit)
-        self._running: Iterator[tuple[Any, ...]] | None = None
+        self._running: Iterator[Any] | None = None
         self._seen = 0
 
     @property
@@ -109,7 +121,7 @@ class _Epochs:
         """The number of batches of an epoch, `None` if unknown."""
         return self.steps or self.source.num_batches
 
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+    def __iter__(self) -> Iterator[Any]:
         if self.steps is None:
             self.source.on_epoch_begin()
             yield from self.source
@@ -158,8 +170,8 @@ def _callbacks(
 
 
 def _run_epoch(
-    batches: Iterable[tuple[Any, ...]],
-    step: Callable[[tuple[Any, ...]], Any],
+    batches: Iterable[Any],
+    step: Callable[[Any], Any],
     callbacks: CallbackList,
     mode: str,
     interval: int,
@@ -342,7 +354,7 @@ def predict(
     step = model._step("predict")
     quiet = verbose == 0 and not callbacks and steps is None
     if quiet and isinstance(x, np.ndarray) and x.ndim and 0 < len(x) <= (batch_size or 32):
-        return tree.map_structure(as_array, step(one_batch((x,))))
+        return tree.map_structure(as_array, step(one_batch((x,))[0]))
     source = make_source(x, batch_size=batch_size)
     batches = _Epochs(source, steps)
     callbacks = _callbacks(

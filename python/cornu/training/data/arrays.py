@@ -184,8 +184,6 @@ class ArraySource(Source):
         self.num_batches = -(-self.num_samples // self.batch_size)
         self.shuffle = shuffle
         self._arrays = pack_x_y_sample_weight(*named.values())
-        if not isinstance(self._arrays, tuple):
-            self._arrays = (self._arrays,)
 
     def _batches(self) -> Iterator[np.ndarray | slice]:
         """The samples of each batch of an epoch."""
@@ -199,7 +197,7 @@ class ArraySource(Source):
             stop = min(start + size, count)
             yield slice(start, stop) if order is None else order[start:stop]
 
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+    def __iter__(self) -> Iterator[Any]:
         for indices in self._batches():
             yield tree.map_structure(
                 lambda a, i=indices: None if a is None else gather(a, i), self._arrays

@@ -12,7 +12,7 @@ from concurrent import futures
 from typing import Any
 
 from cornu import tree
-from cornu.training.data.arrays import as_array, in_model_dtype
+from cornu.training.data.arrays import as_array, in_model_dtype, is_array
 from cornu.training.data.source import (
     Source,
     class_weights_of,
@@ -109,8 +109,8 @@ class PyDataset:
         """Called after each epoch."""
 
 
-def prepared(batch: Any, class_weight: dict[int, float] | None) -> tuple[Any, ...]:
-    """A batch that a person's code gave, as the arrays of a batch."""
+def prepared(batch: Any, class_weight: dict[int, float] | None) -> Any:
+    """A batch that a person's code gave, in arrays of the model's dtypes."""
     x, y, sample_weight = unpack_x_y_sample_weight(batch)
 
     def arrays(part: Any) -> Any:
@@ -122,8 +122,10 @@ def prepared(batch: Any, class_weight: dict[int, float] | None) -> tuple[Any, ..
         if sample_weight is not None:
             raise ValueError("You cannot `class_weight` and `sample_weight` at the same time.")
         sample_weight = class_weights_of(y, class_weight)
-    packed = pack_x_y_sample_weight(arrays(x), arrays(y), arrays(sample_weight))
-    return packed if isinstance(packed, tuple) else (packed,)
+    x = arrays(x)
+    if y is None and isinstance(batch, tuple | list):
+        return (x,)
+    return pack_x_y_sample_weight(x, arrays(y), arrays(sample_weight))
 
 
 class SequenceSource(Source):
@@ -150,7 +152,7 @@ class SequenceSource(Source):
             return self.dataset.num_batches
         return len(self.dataset)
 
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+    def __iter__(self) -> Iterator[Any]:
         number = self.num_batches
         order = itertools.count() if number is None else list(range(number))
         if self.shuffle and number is not None:
@@ -162,7 +164,7 @@ class SequenceSource(Source):
         else:
             batches = (self.dataset[index] for index in order)
         for batch in batches:
-            yield prepared(batch, self.class_weight)
+            yield prepared((batch,) if is_array(batch) else batch, self.class_weight)
 
     def _computed_in_advance(
         self, order: Iterable[int], workers: int, processes: bool
@@ -214,7 +216,7 @@ class IterableSource(Source):
         self._lock = threading.Lock()
         self.num_batches = _length(iterable)
 
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+    def __iter__(self) -> Iterator[Any]:
         for batch in self.iterable:
             yield prepared(batch, self.class_weight)
 

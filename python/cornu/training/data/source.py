@@ -72,8 +72,8 @@ def class_weights_of(y: Any, class_weight: dict[int, float]) -> np.ndarray:
 class Source:
     """Where batches come from.
 
-    A batch is a tuple of inputs, targets and sample weights, as far as there are any, in
-    structures of arrays.
+    A batch is what `train_step` gets: inputs, or a tuple of inputs, targets and sample weights, as
+    far as there are any, in structures of arrays.
     """
 
     # How many batches an epoch has, `None` if that is unknown.
@@ -82,7 +82,7 @@ class Source:
     # Samples in all batches together, `None` if that is unknown.
     num_samples: int | None = None
 
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+    def __iter__(self) -> Iterator[Any]:
         """The batches of one epoch."""
         raise NotImplementedError
 
