@@ -598,8 +598,9 @@ def pixel_by_pixel(keras, random):
                 self.mask[shape[0] // 2, shape[1] // 2] = 1.0
 
         def call(self, inputs):
-            self.conv.kernel.assign(self.conv.kernel * self.mask)
-            return self.conv(inputs)
+            kernel = self.conv.kernel * self.mask
+            made = ops.conv(inputs, kernel, padding=self.conv.padding) + self.conv.bias
+            return self.conv.activation(made)
 
     class Residual(layers.Layer):
         def __init__(self, filters, **kwargs):
