@@ -166,6 +166,19 @@ def test_models_are_quantized_by_filters():
     assert [str(w.dtype) for w in built.weights] == ["float32", "int8", "float32"]
 
 
+@pytest.mark.parametrize(
+    "change", [lambda layer: layer.quantize("int8"), lambda layer: layer.enable_lora(2)]
+)
+def test_variables_that_come_later_have_the_path_of_the_layer(change):
+    paths = []
+    for library in (cornu, real):
+        layer = library.layers.Dense(3, name="inner")
+        model = library.Sequential([library.Input((4,)), layer], name="outer")
+        change(layer)
+        paths.append([weight.path for weight in model.weights])
+    assert paths[0] == paths[1]
+
+
 @pytest.mark.parametrize("library", [cornu, real])
 def test_errors(library):
     layer = library.layers.Dense(3)

@@ -231,7 +231,7 @@ class Layer(Weighted, OldAttributes, Operation):
     def _open_name_scope(self) -> Iterator[None]:
         if self._parent_path is None:
             self._parent_path = current_path()
-        with name_scope(self.name, caller=self):
+        with name_scope(self.name, caller=self, override_parent=self._parent_path):
             if self._path is None:
                 self._path = current_path()
                 self._remember_dtypes()
