@@ -129,13 +129,16 @@ class EinsumDense(QuantizedLayer):
         kernel_regularizer, bias_regularizer: penalties on the weights.
         kernel_constraint, bias_constraint: projections of the weights after each update.
         lora_rank, lora_alpha: low-rank adaptation, as in `Dense`.
-        gptq_unpacked_column_size: kept in the config.
+        gptq_unpacked_column_size: columns of the kernel as a matrix, kept in the config; GPTQ sets
+            it.
         quantization_config: as in `Dense`.
 
     >>> layer = layers.EinsumDense("abc,cd->abd", output_shape=(None, 5), bias_axes="d")
     >>> layer(np.ones((2, 3, 4))).shape
     (2, 3, 5)
     """
+
+    _zero_name = "zero_point"
 
     def __init__(
         self,
@@ -195,6 +198,10 @@ class EinsumDense(QuantizedLayer):
             return self.quantized_call(inputs, training)
         return self._finished(ops.einsum(self.equation, inputs, self.kernel))
 
+    def _gptq_build(self, shape: tuple[int, ...], config: Any) -> None:
+        super()._gptq_build(shape, config)
+        self.gptq_unpacked_column_size = self._matrix_shape()[1]
+
     def _product(self, inputs: Any, weight: Any) -> Any:
         return ops.einsum(self.equation, inputs, weight)
 
@@ -220,6 +227,11 @@ class EinsumDense(QuantizedLayer):
         letters, _, outputs = self._letters()
         return _rearranged(inputs_scale, letters, outputs)
 
+    def _input_order(self, inputs: Any) -> tuple[int, ...]:
+        letters, kernel, outputs = self._letters()
+        gone = [letters.index(letter) for letter in kernel if letter not in outputs]
+        return (*(i for i in range(len(letters)) if i not in gone), *gone)
+
     def _reduced_axes(self) -> tuple[int, ...]:
         _, kernel, outputs = self._letters()
         return tuple(i for i, letter in enumerate(kernel) if letter not in outputs)
@@ -235,6 +247,8 @@ class EinsumDense(QuantizedLayer):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config["output_shape"] = self.partial_output_shape
+        if self.gptq_unpacked_column_size:
+            config["gptq_unpacked_column_size"] = self.gptq_unpacked_column_size
         return config
 
 

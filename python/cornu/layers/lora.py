@@ -49,6 +49,15 @@ class LowRankLayer(ConfiguredLayer):
     def _lora_pair(self) -> tuple[Any, Any]:
         return tuple(getattr(self, f"lora_{self._adapted_name}_{side}") for side in "ab")
 
+    def _check_adaptable(self) -> None:
+        name = self._adapted_name
+        if getattr(self, f"{name}_constraint", None):
+            raise ValueError(f"Lora is incompatible with {name} constraints.")
+        if not self.built:
+            raise ValueError("Cannot enable lora on a layer that isn't yet built.")
+        if self.lora_enabled:
+            raise ValueError("lora is already enabled. This can only be done once per layer.")
+
     def enable_lora(
         self,
         rank: int,
@@ -67,13 +76,8 @@ class LowRankLayer(ConfiguredLayer):
             ValueError: if the layer has a constraint on the weight, is not built, or is
                 adapted already.
         """
+        self._check_adaptable()
         name = self._adapted_name
-        if getattr(self, f"{name}_constraint", None):
-            raise ValueError(f"Lora is incompatible with {name} constraints.")
-        if not self.built:
-            raise ValueError("Cannot enable lora on a layer that isn't yet built.")
-        if self.lora_enabled:
-            raise ValueError("lora is already enabled. This can only be done once per layer.")
         self._tracker.unlock()
         weight = getattr(self, f"_{name}")
         shape = self._weight_shape

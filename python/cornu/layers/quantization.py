@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from cornu import dtype_policies, ops, quantizers
-from cornu.layers.lora import LowRankLayer
+from cornu.layers.calibrated import CALIBRATED_MODES, CalibratedLayer
 from cornu.quantizers import float8
 from cornu.quantizers.configs import Int4QuantizationConfig, QuantizationConfig
 
 _INTEGERS = ("int8", "int4")
 
 
-class QuantizedLayer(LowRankLayer):
+class QuantizedLayer(CalibratedLayer):
     """A layer whose weight `_{name}` may be integers with a scale.
 
     A subclass says along which axes elements share a scale, and how a scale lies beside the
@@ -26,10 +26,6 @@ class QuantizedLayer(LowRankLayer):
     _is_table = False
 
     # What a subclass says
-
-    def _reduced_axes(self) -> tuple[int, ...]:
-        """Returns the axes of the weight that share a scale."""
-        raise NotImplementedError
 
     def _scale_of(self, kept: Any) -> Any:
         """Returns a scale with the weight's axes, as it is kept."""
@@ -50,7 +46,9 @@ class QuantizedLayer(LowRankLayer):
         mode = self.quantization_mode
         if mode is not None:
             self.quantized_build(shape, mode, self.quantization_config)
-        if mode not in _INTEGERS:
+        if mode in CALIBRATED_MODES:
+            self._kernel = None  # a file has it calibrated
+        elif mode not in _INTEGERS:
             super()._add_adapted(shape, arguments)
 
     def quantized_build(self, kernel_shape: Any, mode: str, config: Any = None) -> None:
@@ -58,13 +56,19 @@ class QuantizedLayer(LowRankLayer):
 
         Args:
             kernel_shape: shape of the weight.
-            mode: `"int8"`, `"int4"` or `"float8"`.
+            mode: `"int8"`, `"int4"`, `"float8"`, `"gptq"` or `"awq"`.
             config: how it is quantized.
 
         Raises:
-            NotImplementedError: for any other mode.
+            NotImplementedError: for a mode that the layer doesn't have.
         """
-        build = {"int8": self._int8_build, "int4": self._int4_build, "float8": self._float8_build}
+        build = {
+            "int8": self._int8_build,
+            "int4": self._int4_build,
+            "float8": self._float8_build,
+            "gptq": self._gptq_build,
+            "awq": self._awq_build,
+        }
         if mode not in build or mode not in self.variable_serialization_spec:
             raise NotImplementedError(
                 f"Layer '{self.name}' (of type {type(self).__name__}) can't be quantized in "
@@ -169,7 +173,8 @@ class QuantizedLayer(LowRankLayer):
         """Quantizes the weight.
 
         Args:
-            mode: `"int8"`, `"int4"` or `"float8"`.
+            mode: `"int8"`, `"int4"` or `"float8"`; or `"gptq"` or `"awq"`, with a config: then
+                `Model.quantize` calibrates the weight, which stays as it is until then.
             type_check: whether subclasses are refused.
             config: a `QuantizationConfig`, in place of the mode or besides it.
 
@@ -187,6 +192,13 @@ class QuantizedLayer(LowRankLayer):
         if mode not in self._modes():
             # The mode's own refusal.
             self.quantized_build(self._weight_shape, mode, config)
+        if mode in CALIBRATED_MODES and self.lora_enabled:
+            raise NotImplementedError(
+                f"Layer '{self.name}' can't be quantized in mode='{mode}': it is adapted by LoRA."
+            )
+        name = mode
+        if mode in CALIBRATED_MODES:
+            name, config = config.dtype_policy_string(), config.without_samples()
         self._tracker.unlock()
         try:
             self.quantization_config = config
@@ -202,7 +214,6 @@ class QuantizedLayer(LowRankLayer):
         finally:
             self._lock_state()
         if self.dtype_policy.quantization_mode is None:
-            name = mode
             if mode == "int4":
                 block = self._block_size(config)
                 name = f"int4/{-1 if block is None else block}"
@@ -253,6 +264,8 @@ class QuantizedLayer(LowRankLayer):
 
     def _dequantized(self) -> Any:
         """Returns the weight as floats."""
+        if self.is_calibrated:
+            return self._calibrated_kernel()
         if self.quantization_mode not in _INTEGERS:
             return self._weight
         dtype, scale = self.compute_dtype, self._scale()
@@ -272,7 +285,7 @@ class QuantizedLayer(LowRankLayer):
         return ops.reshape(flat, self._weight_shape)
 
     def _adapted(self) -> Any:
-        if self.built and self.quantization_mode in _INTEGERS:
+        if self.is_calibrated or (self.built and self.quantization_mode in _INTEGERS):
             weight = self._dequantized()
             return ops.add(weight, self._lora_delta()) if self.lora_enabled else weight
         return super()._adapted()
@@ -292,6 +305,8 @@ class QuantizedLayer(LowRankLayer):
         """Computes the outputs with the quantized weight."""
         if self.quantization_mode == "float8":
             return self._float8_call(*args, **kwargs)
+        if self.quantization_mode in CALIBRATED_MODES:
+            return self._calibrated_call(*args, **kwargs)
         return self._integer_call(*args, **kwargs)
 
     def _integer_call(self, inputs: Any, training: bool | None = None) -> Any:
@@ -371,6 +386,9 @@ class QuantizedLayer(LowRankLayer):
                 "bias",
                 *(f"{part}_{kind}" for part in parts for kind in ("scale", "amax_history")),
             ]
+            integers = ["bias", "quantized_kernel", "kernel_scale", "kernel_zero"]
+            spec["gptq"] = [*integers, "g_idx"]
+            spec["awq"] = [*integers, "awq_scales", "g_idx"]
         return spec
 
     def _stored(self) -> list[str]:
@@ -384,6 +402,12 @@ class QuantizedLayer(LowRankLayer):
         """Writes the variables; what LoRA has learnt is part of the weight."""
         if self.quantization_mode is None:
             return super().save_own_variables(store)
+        if self.quantization_mode in CALIBRATED_MODES and not self.is_calibrated:
+            raise ValueError(
+                f"Layer '{self.name}' can't be saved: it is to be quantized in "
+                f"mode='{self.quantization_mode}' and is not calibrated. Quantize the model with "
+                "`model.quantize`."
+            )
         merged = {}
         if self.lora_enabled and self.quantization_mode in _INTEGERS:
             merged = self._integers(self.quantization_mode, self._adapted(), None)
@@ -404,6 +428,8 @@ class QuantizedLayer(LowRankLayer):
             )
         for index, attribute in enumerate(names):
             getattr(self, attribute).assign(store[str(index)])
+        if self.quantization_mode in CALIBRATED_MODES:
+            self._drop_kernel()
         if self.lora_enabled:
             for matrix in self._lora_pair():
                 matrix.assign(ops.zeros(matrix.shape))

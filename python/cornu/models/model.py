@@ -171,8 +171,11 @@ class Model(OldTraining, Trainer, Layer):
     ) -> None:
         """Quantizes the weights of all layers that can be.
 
+        GPTQ and AWQ quantize the layers in the blocks that the config, or
+        `get_quantization_layer_structure`, names.
+
         Args:
-            mode: `"int8"`, `"int4"` or `"float8"`.
+            mode: `"int8"`, `"int4"`, `"float8"`, `"gptq"` or `"awq"`.
             config: a `QuantizationConfig`, in place of the mode or besides it.
             filters: which layers: a regular expression that is searched in their names, a list
                 of such, or a function from a layer to whether it is meant.
@@ -181,6 +184,7 @@ class Model(OldTraining, Trainer, Layer):
         Raises:
             ValueError: for wrong arguments, or if a layer is not built or quantized already.
         """
+        from cornu.quantizers.calibration import calibrate
         from cornu.quantizers.configs import resolved
 
         type_check = kwargs.pop("type_check", True)
@@ -197,10 +201,11 @@ class Model(OldTraining, Trainer, Layer):
             )
         config = resolved(mode, config)
         if config.mode in ("gptq", "awq"):
-            raise NotImplementedError(
-                f"Model '{self.name}' can't be quantized in mode='{config.mode}': weights are not "
-                "calibrated on samples. Use 'int8' or 'int4'."
-            )
+            structure = config.quantization_layer_structure
+            if structure is None:
+                structure = self.get_quantization_layer_structure(config.mode)
+            calibrate(config, structure, lambda layer: _is_meant(layer, filters), type_check)
+            return self.reset_functions()
         for layer in list(self._flatten_layers()):
             if layer._layers or not _is_meant(layer, filters):
                 continue

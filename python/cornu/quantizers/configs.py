@@ -176,6 +176,10 @@ class _Calibrated(QuantizationConfig):
     def from_config(cls, config: dict[str, Any]) -> QuantizationConfig:
         return cls(**config)
 
+    def without_samples(self) -> QuantizationConfig:
+        """Returns a config without samples and blocks, as a quantized layer keeps it."""
+        return type(self)(**{**self.get_config(), "quantization_layer_structure": None})
+
 
 class GPTQConfig(_Calibrated):
     """GPTQ: weights rounded column by column, the rest adjusted to make up for it.
