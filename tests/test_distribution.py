@@ -80,23 +80,3 @@ def test_backend_and_rematerialization():
     np.testing.assert_array_equal(layer.rematerialized_call(layer.call)(x), y)
     with pytest.raises(ValueError, match="mode"):
         cornu.RematScope(mode="most")
-
-
-def test_export_says_what_is_possible(tmp_path):
-    model = cornu.Sequential([cornu.Input((2,)), cornu.layers.Dense(1)])
-    with pytest.raises(NotImplementedError, match=r"\.keras"):
-        model.export(tmp_path / "model")
-    with pytest.raises(ValueError, match="Unrecognized format"):
-        model.export(tmp_path / "model", format="other")
-    archive = cornu.export.ExportArchive()
-    archive.track(model)
-    assert len(archive.trainable_variables) == 2
-    with pytest.raises(ValueError, match="endpoint"):
-        archive.write_out(tmp_path)
-    archive.track_and_add_endpoint("serve", model, None)
-    with pytest.raises(ValueError, match="taken"):
-        archive.add_endpoint("serve", model.call)
-    with pytest.raises(NotImplementedError, match="SavedModel"):
-        archive.write_out(tmp_path)
-    with pytest.raises(ValueError, match="not yet been built"):
-        archive.track(cornu.layers.Dense(1))
