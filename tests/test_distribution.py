@@ -67,16 +67,8 @@ def test_errors(wrong):
         wrong()
 
 
-def test_backend_and_rematerialization():
+def test_backend():
     cornu.config.set_backend("cornu")
     assert not cornu.config.is_nnx_enabled()
     with pytest.raises(ValueError, match="cornu"):
         cornu.config.set_backend("jax")
-    layer = cornu.layers.Dense(2)
-    x = np.ones((3, 2), "float32")
-    with cornu.RematScope(mode="full"):
-        y = layer(x)
-    np.testing.assert_array_equal(cornu.remat(layer)(x), y)
-    np.testing.assert_array_equal(layer.rematerialized_call(layer.call)(x), y)
-    with pytest.raises(ValueError, match="mode"):
-        cornu.RematScope(mode="most")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import cornu
-from cornu.callbacks import OrbaxCheckpoint, TensorBoard, events
+from cornu.callbacks import TensorBoard, events
 
 
 def _varint(data, at):
@@ -134,8 +134,3 @@ def test_embeddings_for_the_projector(tmp_path):
     table = np.loadtxt(tmp_path / "train" / "table.tsv")
     np.testing.assert_allclose(table, model.get_weights()[0], rtol=1e-5)
     assert "names.tsv" in (tmp_path / "train" / "projector_config.pbtxt").read_text()
-
-
-def test_orbax_is_refused(tmp_path):
-    with pytest.raises(ImportError, match="orbax-checkpoint"):
-        OrbaxCheckpoint(tmp_path)

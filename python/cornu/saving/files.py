@@ -36,6 +36,8 @@ _WEIGHTS = "model.weights.h5"
 _ASSETS = "assets"
 # A config is text of this many bytes at most.
 _MAX_CONFIG = 256 << 20
+# What Orbax puts into its folders.
+_ORBAX = ("orbax.checkpoint", "pytree.orbax-checkpoint", "checkpoint_metadata")
 _KERAS_VERSION = "3.15.0"
 
 
@@ -110,6 +112,7 @@ def load_model(
 
     Raises:
         ValueError: if the file is missing, broken, or of another format.
+        ImportError: if it is a checkpoint of Orbax.
         TypeError: if the file names a class that is not known.
     """
     options = custom_objects, compile, safe_mode
@@ -140,10 +143,7 @@ def load_model(
     if path.endswith((".h5", ".hdf5")):
         with open_h5(path):
             pass
-    raise ValueError(
-        f"File format not supported: filepath={path}. Cornu reads `.keras` files and whole-model "
-        "`.h5` files."
-    )
+    raise _unknown_format(path, "`.keras` files and whole-model `.h5` files")
 
 
 def save_weights(
@@ -198,6 +198,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
 
     Raises:
         ValueError: if the weights don't fit the model.
+        ImportError: if they are a checkpoint of Orbax.
     """
     by_name = kwargs.pop("by_name", None)
     skipped = kwargs.pop("objects_to_skip", None)
@@ -227,10 +228,32 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
     elif path.endswith((".h5", ".hdf5")):
         legacy_h5.load_weights(model, path, skip_mismatch, bool(by_name))
     else:
-        raise ValueError(
-            f"File format not supported: filepath={path}. Cornu reads weights from `.weights.h5`, "
-            "`.weights.json` and `.keras` files, or whole-model `.h5` files."
+        raise _unknown_format(
+            path,
+            "weights from `.weights.h5`, `.weights.json` and `.keras` files, or whole-model `.h5` "
+            "files",
         )
+
+
+def _unknown_format(path: str, read: str) -> Exception:
+    """Returns the error for a path of no format that is read."""
+    if _is_of_orbax(path):
+        return ImportError(
+            f"{path} is a checkpoint of Orbax: only Keras on JAX with the package "
+            "`orbax-checkpoint` reads it. Load it there and save it again, as a `.keras` or "
+            "`.weights.h5` file."
+        )
+    return ValueError(f"File format not supported: filepath={path}. Cornu reads {read}.")
+
+
+def _is_of_orbax(path: str) -> bool:
+    """Whether a folder is a checkpoint of Orbax, or holds some with the steps as names."""
+    if not os.path.isdir(path):
+        return False
+    steps = (os.path.join(path, name) for name in os.listdir(path) if name.isdigit())
+    return any(
+        os.path.exists(os.path.join(folder, mark)) for folder in (path, *steps) for mark in _ORBAX
+    )
 
 
 def _check_built(model: Any, what: str) -> None:
