@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+import cornu
 from cornu import Variable, _cornu, ops
 
 X = np.random.default_rng(0).normal(size=(4, 5, 6)).astype("float32")
@@ -159,3 +160,46 @@ def test_indexing_of_unknown_sizes():
         expected = [x[-2:], x[:3], x[::-1], x[1:, -1], x[count - 1]]
         for a, b in zip(plan(x), expected, strict=True):
             np.testing.assert_array_equal(np.asarray(a), b)
+
+
+@pytest.mark.parametrize("index", [-1, 0, 1, 2, 9])
+def test_a_switch_in_a_trace(index):
+    branches = [lambda a: {"y": a}, lambda a: {"y": a * 2}, lambda a: {"y": a - 1}]
+    traced = cornu.function(lambda i: ops.switch(i, branches, X)["y"])
+    expected = ops.switch(index, branches, X)["y"]
+    np.testing.assert_allclose(traced(ops.convert_to_tensor(index)), expected, rtol=1e-6)
+
+
+CONTROL = {
+    "switch": lambda o, x: o.switch(
+        o.cast(o.sum(x) > 0, "int32"), [lambda a: a, lambda a: a * 2], x
+    ),
+    "while_loop": lambda o, x: o.while_loop(lambda a: o.max(a) < 50.0, lambda a: (a * 2,), (x,))[0],
+    "map": lambda o, x: o.map(lambda row: row * o.sum(row), x),
+    "vectorized_map": lambda o, x: o.vectorized_map(lambda row: row * o.sum(row), x),
+    "associative_scan": lambda o, x: o.associative_scan(lambda a, b: a + b, x, axis=1),
+    "fori_loop": lambda o, x: o.fori_loop(
+        0, o.cast(o.sum(x) > 0, "int32") + 1, lambda i, a: a * 2, x
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*eager")
+@pytest.mark.parametrize(
+    ("name", "inside"),
+    # Keras takes no symbolic bounds of `fori_loop` in a graph.
+    [(name, True) for name in CONTROL] + [(name, False) for name in CONTROL if name != "fori_loop"],
+)
+def test_control_flow_in_models(name, inside):
+    results = []
+    for library in (keras, cornu):
+
+        class Controlled(library.layers.Layer):
+            def call(self, x, library=library):
+                return CONTROL[name](library.ops, x)
+
+        inputs = library.Input((3,))
+        outputs = Controlled()(inputs) if inside else CONTROL[name](library.ops, inputs)
+        assert outputs.shape == (None, 3)
+        results.append(library.Model(inputs, outputs).predict(X[:, 0, :3], verbose=0))
+    np.testing.assert_allclose(*results, rtol=1e-5)

@@ -419,9 +419,11 @@ class Layer(Weighted, OldAttributes, Operation):
             if is_entry:
                 state.call_context = None
         if self.activity_regularizer is not None:
+            from cornu.regularizers.regularizers import of_activity
+
             for output in tree.flatten(outputs):
                 if isinstance(output, Tensor):
-                    self.add_loss(self.activity_regularizer(output))
+                    self.add_loss(of_activity(self.activity_regularizer, output))
         if arguments:
             self._pass_masks_on(next(iter(arguments.values())), kwargs.get("mask"), outputs)
         return outputs

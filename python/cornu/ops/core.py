@@ -14,6 +14,7 @@ from cornu._cornu import Tensor, TraceError, primitive
 from cornu.ops.operation import op
 from cornu.ops.promotion import as_tensor, is_inexact
 from cornu.ops.shapes import Shape, as_shape, normalize_axis, product
+from cornu.scopes import in_symbolic_scope
 from cornu.tensor import is_int_dtype, standardize_dtype
 
 _stop_gradient = primitive("stop_gradient")
@@ -233,20 +234,38 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
     return true_fn() if chosen else false_fn()
 
 
+@op
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
     """What the function at an index returns; the index is clamped to those there are.
 
+    An index that is not known, because it is being traced, has all functions called and selects
+    among their results.
+
     Args:
         index: An integer.
-        branches: The functions.
+        branches: The functions; they return the same structure.
         *operands: What the function is called with.
 
     Returns:
         The result of the function.
     """
-    return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
+    from cornu.ops.selection import where
+
+    try:
+        known = int(index)
+    except (TraceError, TypeError):
+        index = convert_to_tensor(index)
+
+        def chosen(first: Any, *others: Any) -> Any:
+            for number, other in enumerate(others, 1):
+                first = where(index >= number, other, first)
+            return first
+
+        return tree.map_structure(chosen, *(branch(*operands) for branch in branches))
+    return branches[min(max(known, 0), len(branches) - 1)](*operands)
 
 
+@op
 def while_loop(
     cond: Callable[..., Any],
     body: Callable[..., Any],
@@ -267,10 +286,20 @@ def while_loop(
     single = not isinstance(loop_vars, tuple | list)
     values = (loop_vars,) if single else tuple(loop_vars)
     count = 0
-    while (maximum_iterations is None or count < maximum_iterations) and bool(cond(*values)):
+
+    def holds() -> bool:
+        try:
+            return bool(cond(*values))
+        except TraceError:
+            if not in_symbolic_scope():
+                raise
+            return count == 0  # one call tells the shapes, which don't change
+
+    while (maximum_iterations is None or count < maximum_iterations) and holds():
         values = body(*values)
         values = tuple(values) if isinstance(values, tuple | list) else (values,)
         count += 1
+    values = tree.map_structure(as_tensor, values)
     return values[0] if single else values
 
 
@@ -286,8 +315,14 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
     Returns:
         The last value.
     """
+    try:
+        numbers = range(int(lower), int(upper))
+    except TraceError:
+        if not in_symbolic_scope():
+            raise
+        numbers = range(1)  # one call tells the shape, which doesn't change
     value = init_val
-    for i in range(int(lower), int(upper)):
+    for i in numbers:
         value = body_fun(i, value)
     return value
 
@@ -330,6 +365,7 @@ def scan(
     return state, tree.map_structure(lambda *leaves: stack(leaves), *outputs)
 
 
+@op
 def associative_scan(
     f: Callable[[Any, Any], Any], elems: Any, reverse: bool = False, axis: int = 0
 ) -> Any:
@@ -372,6 +408,7 @@ def associative_scan(
     return tree.map_structure(lambda t: flip(t, axis), result) if reverse else result
 
 
+@op
 def map(f: Callable[[Any], Any], xs: Any) -> Any:
     """Calls a function on each entry of the first axis and stacks the results.
 
@@ -385,6 +422,7 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
     return scan(lambda _, x: (None, f(x)), None, xs)[1]
 
 
+@op
 def vectorized_map(function: Callable[[Any], Any], elements: Any) -> Any:
     """Calls a function on each entry of the first axis and stacks the results.
 

@@ -248,6 +248,9 @@ class OpNode(Operation):
         }
 
 
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
 class OpDefinition:
     """A function of `cornu.ops` and how a graph stores its calls.
 
@@ -315,7 +318,7 @@ class OpDefinition:
                 arguments.update(arguments.pop(name, None) or {})
             elif name in self.operands and name not in arguments and remaining:
                 arguments[name] = remaining.pop(0)
-            if self.variadic and name in arguments and name not in self.variadic and not positional:
+            if self.variadic and name in arguments and parameter.kind in _POSITIONAL:
                 positional.append(arguments.pop(name))
         return self.function(*positional, **arguments)
 

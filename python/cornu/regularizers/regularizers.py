@@ -162,3 +162,11 @@ class OrthogonalRegularizer(Regularizer):
     def get_config(self) -> dict[str, Any]:
         """The arguments that make such a regularizer."""
         return {"factor": self.factor, "mode": self.mode}
+
+
+def of_activity(regularizer: Any, outputs: Any) -> Any:
+    """Returns what a regularizer says of the outputs of a batch, divided by its samples."""
+    loss = regularizer(outputs)
+    if not outputs.shape:
+        return loss
+    return ops.divide_no_nan(loss, ops.cast(ops.shape(outputs)[0], ops.dtype(loss)))
