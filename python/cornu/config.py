@@ -18,6 +18,7 @@ _flags: dict[str, Any] = {
     "interactive_logging": True,
     "traceback_filtering": True,
     "flash_attention": None,
+    "winograd": True,
     "unsafe_deserialization": False,
     "max_epochs": None,
     "max_steps_per_epoch": None,
@@ -127,7 +128,8 @@ def is_nnx_enabled() -> bool:
 
 def settings() -> tuple[Any, ...]:
     """Returns whatever a traced computation depends on besides its arguments."""
-    return _floatx, _epsilon, _image_data_format, _dtype_policy, _flags["flash_attention"]
+    switches = _flags["flash_attention"], _flags["winograd"]
+    return _floatx, _epsilon, _image_data_format, _dtype_policy, *switches
 
 
 def enable_interactive_logging() -> None:
@@ -173,6 +175,47 @@ def disable_flash_attention() -> None:
 def is_flash_attention_enabled() -> bool | None:
     """Returns True or False as set, None if the library decides."""
     return _flags["flash_attention"]
+
+
+def num_threads() -> int:
+    """Returns how many threads a computation uses at most.
+
+    Unless set otherwise: `CORNU_NUM_THREADS`, or else `OMP_NUM_THREADS`, or else the number of
+    physical cores that the process may run on.
+    """
+    return _cornu.num_threads()
+
+
+def set_num_threads(number: int) -> None:
+    """Sets how many threads a computation uses at most; results keep the same bits.
+
+    Raises:
+        ValueError: if the number is less than 1.
+    """
+    if number < 1:
+        raise ValueError(f"The number of threads must be at least 1. Received: number={number}")
+    _cornu.set_num_threads(number)
+
+
+def enable_winograd() -> None:
+    """Lets convolutions take Winograd's way where it is faster, as they do unless told otherwise.
+
+    It needs fewer products, and rounds a little more: about 1e-6 of the greatest output
+    (Lavin and Gray, 2016, https://arxiv.org/abs/1509.09308).
+    """
+    _flags["winograd"] = True
+    _cornu.set_winograd(True)
+
+
+def disable_winograd() -> None:
+    """Keeps convolutions from taking Winograd's way."""
+    _flags["winograd"] = False
+    _cornu.set_winograd(False)
+
+
+def is_winograd_enabled() -> bool:
+    """Returns whether convolutions may take Winograd's way."""
+    return _flags["winograd"]
 
 
 def enable_unsafe_deserialization() -> None:

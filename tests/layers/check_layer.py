@@ -95,6 +95,7 @@ def reference(case: Case) -> dict[str, Any]:
             "config": layer.get_config(),
             "weights": [_described(w) for w in layer.weights],
             "supports_masking": layer.supports_masking,
+            "build_config": layer.get_build_config(),
             "input_spec": str(layer.input_spec),
             "outputs": arrays(outputs),
             "rounded": 1e-5 if any(_is_rounded(y) for y in arrays(outputs)) else 0.0,
@@ -133,6 +134,7 @@ def check_config(case: Case) -> None:
         config = layer.get_config()
         if case.layer != "Lambda":  # its code is stored as this interpreter's
             assert _sorted(config) == _sorted(reference(case)["config"])
+        assert _sorted(layer.get_build_config()) == _sorted(reference(case)["build_config"])
         if case.layer == "Lambda":
             return
         again = type(layer).from_config(config)

@@ -37,6 +37,8 @@ def test_conversion():
     np.testing.assert_array_equal(ops.convert_to_numpy(ops.convert_to_tensor(v)), X)
     assert ops.is_tensor(ops.convert_to_tensor(X)) and not ops.is_tensor(X)
     assert not ops.is_tensor(v)
+    assert ops.cast(v, "int32").dtype == "int32"
+    np.testing.assert_array_equal(ops.cast(X, "int8"), keras.ops.cast(X, "int8"))
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "float16", "bool"])

@@ -172,6 +172,11 @@ class CallbackList(Callback):
             self.callbacks.append(self._history)
 
     def _listen(self, callback: Any) -> None:
+        if not hasattr(callback, "set_params"):
+            raise AttributeError(
+                "`callbacks` must be instances of `Callback`, or one of them. Received: "
+                f"{callback} (of type {type(callback).__name__})"
+            )
         for hook, listeners in self._listeners.items():
             if _listens(callback, hook):
                 listeners.append(callback)

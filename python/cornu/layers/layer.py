@@ -837,9 +837,18 @@ def _check_positional(args: tuple) -> None:
 
 
 def _without(args: tuple, signature: calling.Signature, name: str) -> tuple:
-    """Returns positional arguments up to that of this name, which is passed by keyword."""
+    """Returns positional arguments up to that of this name, which is passed by keyword.
+
+    Raises:
+        TypeError: if a tensor is in its place.
+    """
     index = signature.names.index(name)
-    return args[:index] if len(args) > index else args
+    if len(args) > index and calling.has_shape(args[index]):
+        raise TypeError(
+            f"`call()` got multiple values for argument '{name}': positional argument {index + 1} "
+            f"is a tensor of shape {tuple(args[index].shape)}"
+        )
+    return args[:index]
 
 
 def _arguments_or_all(function: Callable, args: tuple, kwargs: dict) -> dict[str, Any]:

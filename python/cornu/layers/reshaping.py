@@ -23,7 +23,6 @@ class Flatten(ConfiguredLayer):
         super().__init__(**kwargs)
         self._keep(data_format=data_format)
         self.input_spec = InputSpec(min_ndim=1)
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         shape = inputs.shape
@@ -109,7 +108,6 @@ class Permute(ConfiguredLayer):
             )
         self._keep(dims=dims)
         self.input_spec = InputSpec(ndim=len(dims) + 1)
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         return ops.transpose(inputs, (0, *self.dims))
@@ -139,7 +137,6 @@ class RepeatVector(ConfiguredLayer):
         _check_repeats("n", n)
         self._keep(n=n)
         self.input_spec = InputSpec(ndim=2)
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         return ops.repeat(ops.expand_dims(inputs, 1), self.n, axis=1)

@@ -15,13 +15,14 @@ import numpy as np
 
 from cornu import _cornu
 from cornu._cornu import Tensor, primitive
-from cornu.ops.creation import eye, tril, triu, zeros_like
+from cornu.ops.creation import counting, eye, tril, triu, zeros_like
 from cornu.ops.elementwise import abs, power, sqrt, square
-from cornu.ops.manipulation import diagonal, expand_dims, moveaxis, squeeze, swapaxes
+from cornu.ops.manipulation import diagonal, expand_dims, moveaxis, pad, squeeze, swapaxes
 from cornu.ops.operation import op
 from cornu.ops.products import matmul
 from cornu.ops.promotion import as_float, as_tensor, promoted
 from cornu.ops.reduction import max, min, sum
+from cornu.ops.selection import take_along_axis
 from cornu.ops.shapes import broadcast_shapes, normalize_axes, smaller
 
 _stop_gradient = primitive("stop_gradient")
@@ -407,7 +408,7 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> Tensor:
 
 @op
 def lu_factor(x: Any) -> tuple[Tensor, Tensor]:
-    """The triangular factors of matrices, in one, and their exchanged rows; without gradients.
+    """The triangular factors of matrices, in one, and their exchanged rows.
 
     Args:
         x: Matrices `(..., n, m)`.
@@ -417,22 +418,39 @@ def lu_factor(x: Any) -> tuple[Tensor, Tensor]:
     """
     x = _matrices(x)
 
-    def factor(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def factor(a: np.ndarray) -> tuple[np.ndarray, ...]:
         a = a.copy()
-        steps = builtins.min(a.shape[-2:])
-        pivots = np.zeros((*a.shape[:-2], steps), "int32")
-        for place in np.ndindex(a.shape[:-2]):
-            m, p = a[place], pivots[place]
+        *batch, rows, columns = a.shape
+        steps = builtins.min(rows, columns)
+        pivots = np.zeros((*batch, steps), "int32")
+        order = np.zeros((*batch, rows, 1), "int32") + np.arange(rows, dtype="int32")[:, None]
+        for place in np.ndindex(*batch):
+            m, p, o = a[place], pivots[place], order[place]
             for i in range(steps):
                 p[i] = i + np.argmax(np.abs(m[i:, i]))
                 m[[i, p[i]]] = m[[p[i], i]]
+                o[[i, p[i]]] = o[[p[i], i]]
                 if m[i, i] != 0:
                     m[i + 1 :, i] /= m[i, i]
                 m[i + 1 :, i + 1 :] -= np.outer(m[i + 1 :, i], m[i, i + 1 :])
-        return a, pivots
+        return a, pivots, order
 
-    steps = smaller(*x.shape[-2:])
-    return _host("lu", factor, [x], (x.shape, None), ((*x.shape[:-2], steps), "int32"))
+    *batch, rows, columns = x.shape
+    steps = smaller(rows, columns)
+    specs = (x.shape, None), ((*batch, steps), "int32"), ((*batch, rows, 1), "int32")
+    factors, pivots, order = _host("lu", factor, [x], *specs)
+    lower = _completed(tril(factors[..., :, :steps], -1), rows, 0)
+    upper = _completed(triu(factors[..., :steps, :]), columns, steps)
+    dx = take_along_axis(_differential(x), order, axis=-2)
+    change = matmul(matmul(_inverse(lower), dx), _pseudo_inverse(upper, 1e-15))
+    return factors + matmul(lower, tril(change, -1)) + matmul(triu(change), upper), pivots
+
+
+def _completed(x: Tensor, size: Any, start: Any) -> Tensor:
+    """A matrix with zeros up to a square of this size, and ones on its diagonal from `start` on."""
+    missing = [(0, 0)] * (x.ndim - 2) + [(0, size - n) for n in x.shape[-2:]]
+    diagonal = as_tensor(counting(size, "int32") >= start, x.dtype)
+    return pad(x, missing) + eye(size, dtype=x.dtype) * diagonal
 
 
 @op

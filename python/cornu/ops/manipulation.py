@@ -24,6 +24,7 @@ from cornu.ops.shapes import (
 from cornu.tensor import standardize_dtype
 
 _reshape = primitive("reshape")
+_bitcast = primitive("bitcast")
 _transpose = primitive("transpose")
 _broadcast_to = primitive("broadcast_to")
 _pad = primitive("pad")
@@ -205,6 +206,8 @@ def concatenate(xs: Any, axis: int = 0) -> Tensor:
         A tensor.
     """
     xs = promoted(*xs)
+    if not xs:
+        raise IndexError("Expected at least one tensor to concatenate. Received an empty sequence")
     return _concatenate(*xs, axis=normalize_axis(axis, xs[0].ndim))
 
 
@@ -237,6 +240,8 @@ def stack(x: Any, axis: int = 0) -> Tensor:
         A tensor with one axis more.
     """
     parts = promoted(*x)
+    if not parts:
+        raise ValueError("Need at least one array to stack. Received an empty sequence")
     axis = normalize_axis(axis, parts[0].ndim + 1)
     return _concatenate(*(expand_dims(part, axis) for part in parts), axis=axis)
 
@@ -671,7 +676,7 @@ def view(x: Any, dtype: Any = None) -> Tensor:
     x = as_tensor(x)
     if dtype is None or standardize_dtype(dtype) == x.dtype:
         return x
-    return as_tensor(x.numpy().view(standardize_dtype(dtype)))
+    return _bitcast(x, dtype=standardize_dtype(dtype))
 
 
 @op

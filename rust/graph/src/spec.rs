@@ -134,19 +134,28 @@ impl<const N: usize> From<[usize; N]> for Shape {
     }
 }
 
-impl fmt::Display for Shape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(")?;
-        for (i, dim) in self.0.iter().enumerate() {
-            write!(f, "{}{dim}", if i > 0 { ", " } else { "" })?;
-        }
-        f.write_str(if self.0.len() == 1 { ",)" } else { ")" })
+impl Shape {
+    fn write(&self, f: &mut fmt::Formatter<'_>, name: impl Fn(&Dim) -> String) -> fmt::Result {
+        let sizes: Vec<String> = self.0.iter().map(name).collect();
+        let comma = if sizes.len() == 1 { "," } else { "" };
+        write!(f, "({}{comma})", sizes.join(", "))
     }
 }
 
+/// As Keras shows it: an unknown size is `None`.
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, |dim| match dim {
+            Dim::Known(size) => size.to_string(),
+            _ => "None".to_owned(),
+        })
+    }
+}
+
+/// With the symbols of unknown sizes.
 impl fmt::Debug for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
+        self.write(f, Dim::to_string)
     }
 }
 

@@ -89,11 +89,23 @@ fn network() -> Graph {
         .unwrap()
 }
 
+/// Returns when every thread has worked: each waits for the others.
+fn all_start(threads: usize) {
+    let met = AtomicUsize::new(0);
+    kernels::threads::parallel_for(threads, 1, |_| {
+        met.fetch_add(1, Ordering::SeqCst);
+        while met.load(Ordering::SeqCst) < threads {
+            std::thread::yield_now();
+        }
+    });
+}
+
 #[test]
 fn a_warm_run_allocates_nothing() {
     let plan = Plan::new(network(), Options::default()).unwrap();
     for threads in [1, 2] {
         kernels::threads::set_num_threads(threads);
+        all_start(threads);
         for batch in [1, 8] {
             let x = ramp(&[batch, 28, 28, 8]);
             let layout = plan.layout(&[x.shape()]).unwrap();

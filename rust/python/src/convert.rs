@@ -6,7 +6,7 @@ use graph::{DType, Tensor, Value, apply};
 use num_complex::Complex;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyComplex, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyComplex, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use crate::array::{Borrowed, numpy};
 use crate::dim::{self, Dim};
@@ -52,7 +52,9 @@ impl Operand {
         if let Ok(size) = object.cast::<Dim>() {
             return Ok(Operand::Size(size.get().0.clone()));
         }
-        if let Some(borrowed) = Borrowed::get(object, false) {
+        // Bytes are text that was not decoded, not numbers.
+        let bytes = object.is_instance_of::<PyBytes>();
+        if let Some(borrowed) = Borrowed::get(object, false).filter(|_| !bytes) {
             return Ok(Operand::Value(Value::concrete(borrowed.to_tensor()?)));
         }
         if object.hasattr("__tensor__")? {

@@ -30,7 +30,9 @@ mod _cornu {
     #[pymodule_export]
     use crate::primitive::{Primitive, primitive, primitives};
     #[pymodule_export]
-    use crate::settings::{fma_peak, num_threads, register, set_floatx, set_num_threads};
+    use crate::settings::{
+        fma_peak, num_threads, register, set_floatx, set_num_threads, set_winograd,
+    };
     #[pymodule_export]
     use crate::storage::Storage;
     #[pymodule_export]

@@ -77,6 +77,12 @@ pub fn set_num_threads(n: usize) -> PyResult<()> {
     Ok(())
 }
 
+/// Says whether convolutions may take Winograd's way, whose sums are less exact.
+#[pyfunction]
+pub fn set_winograd(allowed: bool) {
+    kernels::conv::set_winograd(allowed);
+}
+
 /// The rate of float32 multiply-adds of one core, in operations per second, as measured within about 30 milliseconds.
 #[pyfunction]
 pub fn fma_peak(py: Python<'_>) -> f64 {

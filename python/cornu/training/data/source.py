@@ -59,6 +59,11 @@ def class_weights_of(y: Any, class_weight: dict[int, float]) -> np.ndarray:
     """
     if tree.is_nested(y):
         raise ValueError("`class_weight` is only supported for Models with a single output.")
+    if not hasattr(class_weight, "items"):
+        raise AttributeError(
+            "`class_weight` must be a dict from classes to their weights. Received: "
+            f"class_weight={class_weight} (of type {type(class_weight).__name__})"
+        )
     y = np.asarray(y)
     if y.ndim > 1:
         y = np.argmax(y, axis=-1) if y.shape[-1] != 1 else y[..., 0]

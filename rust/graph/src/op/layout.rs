@@ -9,13 +9,17 @@ use super::slice::{slice, slice_axis};
 use super::{Family, Op, Operand, Run, Vjp, create, expect_operands, expect_same_dtype, reduce};
 use crate::emit::Emitter;
 use crate::{
-    Dim, Error, Result, Shape, Spec, Specs, Tensor, Value, Values, trace, unsupported, value_error,
+    DType, Dim, Error, Result, Shape, Spec, Specs, Tensor, Value, Values, trace, unsupported,
+    value_error,
 };
 
 /// The family's ops.
 pub const OPS: Family = &[
     ("reshape", |attrs| {
         Ok(Arc::new(Reshape(Shape(attrs.dims("shape")?))))
+    }),
+    ("bitcast", |attrs| {
+        Ok(Arc::new(Bitcast(attrs.dtype("dtype")?)))
     }),
     ("transpose", |attrs| {
         Ok(Arc::new(Transpose(attrs.ints_or_none("axes")?)))
@@ -138,6 +142,57 @@ impl Op for Reshape {
 
     fn is_alias(&self) -> bool {
         true
+    }
+
+    fn flops(&self, _: &[Operand<'_>], _: &[Operand<'_>]) -> u64 {
+        0
+    }
+}
+
+/// The same bytes as elements of another dtype: the last size grows or shrinks with their width.
+#[derive(Clone, Debug)]
+pub struct Bitcast(pub DType);
+
+impl Op for Bitcast {
+    fn name(&self) -> &'static str {
+        "bitcast"
+    }
+
+    fn infer(&self, inputs: &[&Spec]) -> Result<Specs> {
+        expect_operands(inputs, 1..=1)?;
+        let spec = inputs[0];
+        let misfit = || {
+            Err(Error::Value(format!(
+                "the bytes of a tensor {spec} cannot be read as {}",
+                self.0
+            )))
+        };
+        let [old, new] = [spec.dtype, self.0].map(|dtype| dtype.size() as i64);
+        if self.0 == DType::Bool && spec.dtype != DType::Bool {
+            return misfit();
+        }
+        let mut shape = spec.shape.clone();
+        if old != new {
+            let Some(last) = shape.rank().checked_sub(1) else {
+                return misfit();
+            };
+            let bytes = &shape[last] * &Dim::Known(old);
+            let Some(size) = bytes.exact_div(&Dim::Known(new)) else {
+                return misfit();
+            };
+            shape[last] = size;
+        }
+        Ok(one(spec.with_shape(shape).with_dtype(self.0)))
+    }
+
+    fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {
+        let bytes = run.inputs[0].bytes();
+        run.outputs[0].bytes_mut().copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn vjp(&self, _: &mut dyn Emitter, _: &Vjp<'_>) -> Result<Vec<Option<Value>>> {
+        Ok(vec![None])
     }
 
     fn flops(&self, _: &[Operand<'_>], _: &[Operand<'_>]) -> u64 {

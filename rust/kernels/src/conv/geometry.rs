@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Spatial dimensions; a convolution of fewer has leading ones of size 1.
 pub const SPATIAL: usize = 3;
@@ -180,6 +181,13 @@ pub struct Geometry {
     pub winograd: bool,
 }
 
+static WINOGRAD: AtomicBool = AtomicBool::new(true);
+
+/// Says whether new geometries allow Winograd's way.
+pub fn set_winograd(allowed: bool) {
+    WINOGRAD.store(allowed, Ordering::Relaxed);
+}
+
 impl Geometry {
     /// The geometry of a convolution of `x_shape (batch, ..spatial, channels)` with `kernel_shape (..spatial, channels /
     /// groups, filters)`; the other slices hold one entry per spatial dimension.
@@ -209,7 +217,7 @@ impl Geometry {
                 dilation,
                 padding,
             ),
-            winograd: true,
+            winograd: WINOGRAD.load(Ordering::Relaxed),
         };
         assert!(
             groups > 0

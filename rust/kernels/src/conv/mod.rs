@@ -17,7 +17,7 @@ mod prepared;
 mod tests;
 mod winograd;
 
-pub use geometry::{Geometry, Padding, Window};
+pub use geometry::{Geometry, Padding, Window, set_winograd};
 pub use half::{half_scratch_len, run_half};
 pub use prepared::{Form, form, prepare, prepared_len, prepared_scratch_len, run_prepared};
 pub use winograd::Tile;

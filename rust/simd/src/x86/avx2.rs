@@ -349,8 +349,9 @@ impl Float for F32x8 {
     fn transpose(block: &mut [Self; 16]) {
         // SAFETY: lanes exist only where a token proved the features.
         unsafe {
-            let [a, b, c, d, e, f, g, h, ..] = block.map(|lanes| lanes.0);
-            let (upper, lower) = (transpose_four(a, b, c, d), transpose_four(e, f, g, h));
+            let [a, b, c, d, e, f, g, h, ..] = *block;
+            let upper = transpose_four(a.0, b.0, c.0, d.0);
+            let lower = transpose_four(e.0, f.0, g.0, h.0);
             crate::unrolled!(@ I 4, {
                 let (x, y) = (upper[I], lower[I]);
                 block[I] = Self(_mm256_permute2f128_ps::<0x20>(x, y));
