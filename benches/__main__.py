@@ -28,6 +28,7 @@ CASES = (
         (name, "predict", batch)
         for name in (
             "MLP 784-512-512-10",
+            "int8 MLP 1024-1024-10",
             "LeNet",
             "CIFAR CNN",
             "text CNN",

@@ -1,7 +1,7 @@
 """The models that are measured, written once for every library with Keras's API."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -124,6 +124,18 @@ def transformer(keras: Any) -> Any:
     return keras.Model(inputs, layers.Dense(10, activation="softmax")(x))
 
 
+def quantized(workload: Workload) -> Workload:
+    """The workload with int8 weights, where the library has them."""
+
+    def build(keras: Any) -> Any:
+        model = workload.build(keras)
+        if hasattr(model, "quantize"):
+            model.quantize("int8")
+        return model
+
+    return replace(workload, build=build)
+
+
 def application(name: str, side: int) -> Workload:
     """An architecture of `keras.applications`, on square images."""
     shape = (side, side, 3)
@@ -143,6 +155,7 @@ WORKLOADS = {
     "digits CNN": chain((8, 8, 1), digits),
     "tiny MLP": chain((8,), mlp(16, 4), classes=4),
     "MLP 784-512-512-10": chain((784,), mlp(512, 512, 10)),
+    "int8 MLP 1024-1024-10": quantized(chain((1024,), mlp(1024, 10))),
     "LeNet": chain((28, 28, 1), lenet),
     "CIFAR CNN": chain((32, 32, 3), cifar),
     "text CNN": chain((128,), text_cnn, tokens=5000),

@@ -56,6 +56,10 @@ def U(*shape):
     return Input(shape, -0.9, 0.9)
 
 
+def I8(*shape):
+    return Input(shape, -128, 128, "int8")
+
+
 def I(*shape, low=0, high=5):
     return Input(shape, low, high, "int32")
 
@@ -328,6 +332,13 @@ CASES = [
     case("segment_prod", P(6, 2), np.array([0, 0, 1, 1, 3, 3]), 4),
     # Products.
     case("matmul", F(3, 4), F(4, 2)),
+    no("matmul", I8(3, 5), I8(5, 18)),
+    no("matmul", I8(700), I8(700, 33)),
+    no("matmul", I8(2, 3, 4), I8(2, 4, 2)),
+    no("einsum", "abc,cd->abd", I8(2, 3, 4), I8(4, 5)),
+    no("einsum", "ab,cb->ac", I8(3, 4), I8(5, 4)),
+    no("einsum", "ab,cd->ac", I8(3, 4), I8(5, 6)),
+    no("einsum", "ab,bc->ac", B(3, 4), B(4, 5)),
     case("matmul", F(2, 3, 4), F(4, 2)),
     case("matmul", F(4), F(4, 2)),
     case("matmul", F(3, 4), F(4)),

@@ -319,7 +319,6 @@ class QuantizedLayer(CalibratedLayer):
 
     def _integer_product(self, inputs: Any) -> Any:
         """Returns the product of quantized inputs with the integers; gradients see floats."""
-        dequantized = self._dequantized()
         if self.quantization_mode == "int4":
             _, columns = self._flat_shape(self._weight_shape)
             flat = quantizers.unpack_int4(self._weight, columns, axis=-1)
@@ -331,18 +330,18 @@ class QuantizedLayer(CalibratedLayer):
             scale = self._scale_of(ops.reshape(scale, kept))
         else:
             integers, scale = ops.convert_to_tensor(self._weight), self._scale()
-        integers = ops.cast(integers, "float32")
 
         @ops.custom_gradient
         def scaled(x: Any) -> tuple[Any, Callable[..., Any]]:
             values, inputs_scale = self.inputs_quantizer(x, axis=self._input_axes(x))
-            # Products of floats are faster, and exact for integers of this size.
-            product = self._product(ops.cast(values, "float32"), integers)
+            exact = "int8" if values.dtype == "int8" else "float32"
+            product = self._product(ops.cast(values, exact), ops.cast(integers, exact))
             outputs = ops.cast(product, self.compute_dtype)
             outputs = outputs / (ops.cast(scale, outputs.dtype) * self._beside(inputs_scale, x))
 
             def gradient(*args: Any, upstream: Any = None) -> Any:
-                return self._input_gradient(args[0] if upstream is None else upstream, dequantized)
+                upstream = args[0] if upstream is None else upstream
+                return self._input_gradient(upstream, self._dequantized())
 
             return outputs, gradient
 

@@ -27,8 +27,13 @@ _matmul = primitive("matmul")
 
 
 def _multiplied(a: Tensor, b: Tensor, transpose_b: bool = False) -> Tensor:
-    """The matrix product of tensors of one dtype and at least two axes."""
+    """The matrix product of tensors of one dtype and at least two axes; that of int8 is int32."""
     return _matmul(a, b, transpose_a=False, transpose_b=transpose_b)
+
+
+def _wide(x: Tensor) -> Tensor:
+    """The tensor with room for sums: int32 in place of int8."""
+    return as_tensor(x, "int32") if x.dtype == "int8" else x
 
 
 @op
@@ -46,13 +51,12 @@ def matmul(x1: Any, x2: Any) -> Tensor:
         ValueError: the inner sizes differ.
     """
     x1, x2 = as_tensor(x1), as_tensor(x2)
-    # int8 products need the room of int32.
-    if x1.dtype == x2.dtype == "int8":
-        x1, x2 = as_tensor(x1, "int32"), as_tensor(x2, "int32")
+    # int8 products need the room of int32; those of int8 with bool have none.
+    roomy = x1.dtype == x2.dtype == "int8"
     x1, x2 = promoted(x1, x2)
     if x1.ndim == 0 or x2.ndim == 0:
         raise ValueError("matmul takes tensors of at least one axis; got a scalar.")
-    dtype = x1.dtype
+    dtype = "int32" if roomy else x1.dtype
     if dtype == "bool":
         x1, x2 = numeric(x1), numeric(x2)
     lines = x1.ndim == 1, x2.ndim == 1
@@ -60,7 +64,7 @@ def matmul(x1: Any, x2: Any) -> Tensor:
     x2 = expand_dims(x2, 1) if lines[1] else x2
     y = _multiplied(x1, x2)
     gone = tuple(axis for axis, line in zip((-2, -1), lines, strict=True) if line)
-    return as_tensor(squeeze(y, gone) if gone else y, "bool" if dtype == "bool" else None)
+    return as_tensor(squeeze(y, gone) if gone else y, dtype)
 
 
 @op
@@ -309,17 +313,17 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Tensor:
     inputs, output = _parsed(subscripts, [len(as_shape(_shape(x))) for x in operands])
     tensors = promoted(*operands)
     dtype = tensors[0].dtype
-    if dtype in ("bool", "int8"):
-        dtype = "int32"
-        tensors = [as_tensor(x, dtype) for x in tensors]
+    if dtype == "bool":
+        tensors = [as_tensor(x, "int32") for x in tensors]
     terms = [_plain(x, letters) for x, letters in zip(tensors, inputs, strict=True)]
     while len(terms) > 1:
         first, second, *rest = terms
         needed = set(output).union(*(letters for _, letters in rest))
         terms = [_contracted(first, second, needed), *rest]
     x, letters = terms[0]
-    x, letters = _summed(x, letters, set(output))
-    return transpose(x, [letters.index(letter) for letter in output])
+    x, letters = _summed(_wide(x), letters, set(output))
+    x = transpose(x, [letters.index(letter) for letter in output])
+    return as_tensor(x, "bool") if dtype == "bool" else x
 
 
 def _shape(x: Any) -> Any:
@@ -376,8 +380,8 @@ def _summed(x: Tensor, letters: str, needed: set[str]) -> tuple[Tensor, str]:
     """The term without the axes that nothing else needs."""
     gone = tuple(i for i, letter in enumerate(letters) if letter not in needed)
     if gone:
-        dtype = x.dtype
-        x = as_tensor(sum(x, axis=gone), dtype)
+        x = _wide(x)
+        x = as_tensor(sum(x, axis=gone), x.dtype)
     return x, "".join(letter for letter in letters if letter in needed)
 
 
@@ -410,14 +414,14 @@ def _contracted(
             transpose(y, [b.index(c) for c in batch + columns]),
             [size_y[c] for c in batch] + [1] * len(rows) + [size_y[c] for c in columns],
         )
-        return multiply(left, right), "".join(batch + rows + columns)
+        return multiply(_wide(left), _wide(right)), "".join(batch + rows + columns)
     x = _grouped(transpose(x, [a.index(c) for c in batch + rows + inside]), len(batch), len(rows))
     # The order that needs no copy of the second operand where there is one.
     turned = bool(columns) and b.index(columns[-1]) < b.index(inside[-1])
     order = batch + columns + inside if turned else batch + inside + columns
     y = transpose(y, [b.index(c) for c in order])
     y = _grouped(y, len(batch), len(columns) if turned else len(inside))
-    z = _multiplied(x, y, transpose_b=turned)
+    z = _multiplied(*promoted(x, y), transpose_b=turned)
     shape = [size_x[c] for c in batch + rows] + [size_y[c] for c in columns]
     return reshape(z, shape), "".join(batch + rows + columns)
 

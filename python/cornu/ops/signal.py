@@ -1,7 +1,6 @@
 """Frames and Fourier transforms.
 
-A transform is a matrix product with the table of its roots of unity, so it has gradients and
-unknown batch sizes like any other product.
+The transforms of pairs of real and imaginary parts are primitives; everything else is made of them.
 """
 
 from __future__ import annotations
@@ -9,19 +8,18 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from cornu._cornu import Tensor, primitive
 from cornu.ops.complex_numbers import imag, real
-from cornu.ops.creation import counting
+from cornu.ops.creation import counting, ones
+from cornu.ops.elementwise import cos
 from cornu.ops.manipulation import moveaxis, pad, reshape, stack
 from cornu.ops.operation import op
-from cornu.ops.products import matmul
 from cornu.ops.promotion import as_float, as_tensor
 from cornu.ops.selection import take
 from cornu.tensor import is_float_dtype
 
 _select = primitive("where")
+_fft, _rfft, _irfft = primitive("fft"), primitive("rfft"), primitive("irfft")
 
 Complex = tuple[Any, Any]
 
@@ -40,22 +38,23 @@ def _pair(x: Complex) -> tuple[Tensor, Tensor]:
     return a, b
 
 
-def _roots(rows: int, columns: int, size: int, dtype: str) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of `2 pi r c / size`, exact in the angle."""
-    turns = np.outer(np.arange(rows), np.arange(columns)) % size
-    angles = turns * (2 * math.pi / size)
-    return as_tensor(np.cos(angles), dtype), as_tensor(np.sin(angles), dtype)
-
-
 def _transform(a: Tensor, b: Tensor, axis: int, inverse: bool = False) -> tuple[Tensor, Tensor]:
-    a, b = moveaxis(a, axis, -1), moveaxis(b, axis, -1)
-    size = int(a.shape[-1])
-    c, s = _roots(size, size, size, a.dtype)
-    s = -s if inverse else s
-    re, im = matmul(a, c) + matmul(b, s), matmul(b, c) - matmul(a, s)
+    dtype, a, b = a.dtype, _computed(a), _computed(b)
+    last = axis in (-1, a.ndim - 1)
+    if not last:
+        a, b = moveaxis(a, axis, -1), moveaxis(b, axis, -1)
+    re, im = _fft(a, b, backward=inverse)
     if inverse:
+        size = a.shape[-1]
         re, im = re / size, im / size
-    return moveaxis(re, -1, axis), moveaxis(im, -1, axis)
+    if not last:
+        re, im = moveaxis(re, -1, axis), moveaxis(im, -1, axis)
+    return as_tensor(re, dtype), as_tensor(im, dtype)
+
+
+def _computed(x: Tensor) -> Tensor:
+    """The tensor in a dtype that transforms compute in."""
+    return as_tensor(x, None if x.dtype in ("float32", "float64") else "float32")
 
 
 @op
@@ -117,10 +116,9 @@ def rfft(x: Any, fft_length: int | None = None) -> tuple[Tensor, Tensor]:
         A tuple of the real and the imaginary part, the last axis of `fft_length // 2 + 1`.
     """
     x = as_float(x)
-    size = int(x.shape[-1]) if fft_length is None else fft_length
-    x = _fitted(x, size)
-    c, s = _roots(size, size // 2 + 1, size, x.dtype)
-    return matmul(x, c), -matmul(x, s)
+    x = x if fft_length is None else _fitted(x, fft_length)
+    re, im = _rfft(_computed(x))
+    return as_tensor(re, x.dtype), as_tensor(im, x.dtype)
 
 
 @op
@@ -137,15 +135,12 @@ def irfft(x: Complex, fft_length: int | None = None) -> Tensor:
     a, b = _pair(x)
     size = 2 * (int(a.shape[-1]) - 1) if fft_length is None else fft_length
     count = size // 2 + 1
-    a, b = _fitted(a, count), _fitted(b, count)
+    dtype, a, b = a.dtype, _computed(_fitted(a, count)), _computed(_fitted(b, count))
     # Every frequency but the first, and the middle one of an even size, stands for two.
-    weight = np.full(count, 2.0)
-    weight[0] = 1.0
-    if size % 2 == 0:
-        weight[-1] = 1.0
-    weight = as_tensor(weight / size, a.dtype)
-    c, s = _roots(count, size, size, a.dtype)
-    return matmul(a * weight, c) - matmul(b * weight, s)
+    places = counting(count, "int32")
+    alone = (places == 0) | (places * 2 == size)
+    weight = _select(alone, as_tensor(1 / size, a.dtype), as_tensor(2 / size, a.dtype))
+    return as_tensor(_irfft(a * weight, b * weight, size=size), dtype)
 
 
 @op
@@ -173,7 +168,7 @@ _WINDOWS = {"hann": (0.5, -0.5), "hamming": (0.54, -0.46)}
 def _window(window: Any, length: int, fft_length: int, dtype: str) -> Tensor:
     """The window of a length, in the middle of `fft_length`."""
     if window is None:
-        values = np.ones(length)
+        values = ones((length,), dtype)
     elif isinstance(window, str):
         if window not in _WINDOWS:
             raise ValueError(
@@ -181,7 +176,8 @@ def _window(window: Any, length: int, fft_length: int, dtype: str) -> Tensor:
                 f"Received: window={window}"
             )
         constant, cosine = _WINDOWS[window]
-        values = constant + cosine * np.cos(2 * math.pi * np.arange(length) / length)
+        turns = counting(length, "float64") * (2 * math.pi / length)
+        values = constant + cosine * cos(turns)
     else:
         values = as_tensor(window)
         if tuple(values.shape) != (length,):

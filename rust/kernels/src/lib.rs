@@ -4,6 +4,7 @@ pub mod conv;
 pub mod dtype;
 pub mod elementwise;
 pub mod embedding;
+pub mod fourier;
 pub mod gemm;
 pub mod index;
 pub mod layout;

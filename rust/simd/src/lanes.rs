@@ -270,6 +270,13 @@ pub trait I32Lanes:
     fn shr_logical<const N: u32>(self) -> Self;
     /// The high words of the products of unsigned numbers; the low words are those of `*`.
     fn mul_high_unsigned(self, other: Self) -> Self;
+    /// The sums of the products of both halves: `low * low + high * high`, each half a signed number of 16 bits.
+    fn dot_halves(self, other: Self) -> Self;
+    /// Lanes with one byte of `low` as their low half and one of `high` as their high half, both signed.
+    ///
+    /// # Safety
+    /// Both pointers are valid for reads of `LEN` bytes.
+    unsafe fn load_halves(isa: Self::Isa, low: *const i8, high: *const i8) -> Self;
 }
 
 /// Repeats a block for each index below a bound of at most 16, as straight code whatever the optimiser thinks of loops: an array of

@@ -344,4 +344,19 @@ impl I32Lanes for I32x16 {
             ((product >> 32) as u32).cast_signed()
         }))
     }
+
+    #[inline(always)]
+    fn dot_halves(self, other: Self) -> Self {
+        Self(each!(16, |a, b| self.0, other.0; {
+            let low = i32::from(a as i16) * i32::from(b as i16);
+            low.wrapping_add((a >> 16) * (b >> 16))
+        }))
+    }
+
+    #[inline(always)]
+    unsafe fn load_halves(_: Portable, low: *const i8, high: *const i8) -> Self {
+        // SAFETY: the caller's promise covers 16 bytes of each.
+        let (low, high) = unsafe { (*low.cast::<[i8; 16]>(), *high.cast::<[i8; 16]>()) };
+        Self(each!(16, |a, b| low, high; i32::from(a) & 0xffff | i32::from(b) << 16))
+    }
 }

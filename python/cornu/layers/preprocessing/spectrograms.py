@@ -13,7 +13,7 @@ from cornu.layers.input_spec import InputSpec
 
 def _mel(frequencies: Any) -> Any:
     """Returns hertz in mel, as O'Shaughnessy's formula has it."""
-    return 1127.0 * np.log1p(np.asarray(frequencies, "float64") / 700.0)
+    return 1127.0 * ops.log1p(ops.convert_to_tensor(frequencies, "float64") / 700.0)
 
 
 class MelSpectrogram(ConfiguredLayer):
@@ -126,14 +126,15 @@ class MelSpectrogram(ConfiguredLayer):
             A tensor `(num_spectrogram_bins, num_mel_bins)`; bands are triangles that overlap by
             halves, and the frequency 0 counts nowhere.
         """
-        frequencies = _mel(np.linspace(0.0, sampling_rate / 2.0, num_spectrogram_bins)[1:, None])
+        bins = ops.linspace(0.0, sampling_rate / 2.0, num_spectrogram_bins, dtype="float64")
+        frequencies = ops.expand_dims(_mel(bins)[1:], 1)
         low, high = _mel(lower_edge_hertz), _mel(upper_edge_hertz)
-        edges = np.linspace(low, high, num_mel_bins + 2)
+        edges = ops.linspace(low, high, num_mel_bins + 2, dtype="float64")
         left, middle, right = edges[:-2], edges[1:-1], edges[2:]
         rising = (frequencies - left) / (middle - left)
         falling = (right - frequencies) / (right - middle)
-        weights = np.maximum(0.0, np.minimum(rising, falling))
-        return ops.cast(np.pad(weights, [[1, 0], [0, 0]]), dtype)
+        weights = ops.maximum(ops.minimum(rising, falling), 0.0)
+        return ops.cast(ops.pad(weights, [[1, 0], [0, 0]]), dtype)
 
     def compute_output_shape(self, input_shape: Any) -> list[int | None]:
         samples = input_shape[-1]

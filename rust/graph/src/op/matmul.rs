@@ -48,7 +48,7 @@ pub fn activation(attrs: &Attrs<'_>) -> Result<Option<Activation>> {
     }
 }
 
-/// The product of matrices in the last two axes; the axes before them broadcast.
+/// The product of matrices in the last two axes; the axes before them broadcast. That of int8 is int32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Matmul {
     /// Whether the matrices of the first operand are transposed before.
@@ -109,6 +109,12 @@ impl Op for Matmul {
         };
         let mut shape = batch(inputs[0]).broadcast(&batch(inputs[1]))?;
         shape.extend([m, n]);
+        // Products of bytes need the room.
+        let dtype = if dtype == DType::Int8 {
+            DType::Int32
+        } else {
+            dtype
+        };
         Ok(std::iter::once(Spec { dtype, shape }).collect())
     }
 
@@ -118,6 +124,7 @@ impl Op for Matmul {
             ($($dtype:ident $function:ident::<$type:ty>,)*) => {
                 match run.inputs[0].dtype {
                     $(DType::$dtype => products.$function::<$type>(run),)*
+                    DType::Int8 => products.integer(run),
                     DType::Bool => return unsupported!("dtype bool"),
                 }
             };
@@ -125,7 +132,7 @@ impl Op for Matmul {
         each! {
             Float32 real::<f32>, Float64 real::<f64>,
             Float16 half::<f16>, BFloat16 half::<bf16>,
-            Int8 ring::<i8>, Int16 ring::<i16>, Int32 ring::<i32>, Int64 ring::<i64>,
+            Int16 ring::<i16>, Int32 ring::<i32>, Int64 ring::<i64>,
             UInt8 ring::<u8>, UInt16 ring::<u16>, UInt32 ring::<u32>, UInt64 ring::<u64>,
             Complex64 ring::<Complex<f32>>, Complex128 ring::<Complex<f64>>,
         }
@@ -285,6 +292,15 @@ impl Products {
         }
     }
 
+    fn integer(&self, run: &mut Run<'_, '_>) {
+        let (a, b, c) = (run.input(0), run.input(1), run.output(0));
+        let [m, n, _] = self.size;
+        for (i, c) in c.chunks_mut((m * n).max(1)).enumerate() {
+            let (a, b) = self.operands(i, a, b);
+            gemm::matmul_integer(self.size, a, b, c, run.scratch_of());
+        }
+    }
+
     fn ring<T: Ring>(&self, run: &mut Run<'_, '_>) {
         let (a, b, c) = (run.input::<T>(0), run.input::<T>(1), run.output::<T>(0));
         let [m, n, _] = self.size;
@@ -300,6 +316,7 @@ fn scratch_bytes(dtype: DType, count: usize, [m, n, k]: [usize; 3]) -> usize {
         DType::Float32 => gemm::scratch_len::<f32>(count, m, n, k) * 4,
         DType::Float64 => gemm::scratch_len::<f64>(count, m, n, k) * 8,
         DType::Float16 | DType::BFloat16 => gemm::half_scratch_len([m, n, k]) * 4,
+        DType::Int8 => gemm::integer_scratch_len([m, n, k]) * 4,
         _ => 0,
     }
 }

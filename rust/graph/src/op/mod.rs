@@ -17,6 +17,7 @@ mod attrs;
 pub mod conv;
 pub mod create;
 pub mod elementwise;
+pub mod fourier;
 pub mod index;
 pub mod layout;
 pub mod matmul;
@@ -234,6 +235,7 @@ const FAMILIES: &[Family] = &[
     conv::OPS,
     create::OPS,
     elementwise::OPS,
+    fourier::OPS,
     index::OPS,
     layout::OPS,
     matmul::OPS,

@@ -49,6 +49,7 @@ mod driver;
 mod epilogue;
 mod gemv;
 mod generic;
+mod integer;
 mod microkernel;
 mod operand;
 pub(crate) mod panels;
@@ -58,6 +59,7 @@ mod tests;
 pub use driver::{Gemm, Packed, Right, Side, Start, batched, scratch_len};
 pub use epilogue::activate_slice;
 pub use generic::{Half, Ring, half_scratch_len, matmul_half, matmul_ring};
+pub use integer::{integer_scratch_len, matmul_integer};
 pub(crate) use operand::transpose_lines;
 pub use operand::{Operand, Strided, pack_lines};
 

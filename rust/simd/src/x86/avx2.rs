@@ -460,4 +460,15 @@ impl I32Lanes for I32x8 {
             ))
         }
     }
+
+    methods! { dot_halves(self, other) _mm256_madd_epi16; }
+
+    #[inline(always)]
+    unsafe fn load_halves(_: Avx2, low: *const i8, high: *const i8) -> Self {
+        // SAFETY: the caller's promise covers 8 bytes of each; the token proves the features.
+        unsafe {
+            let (low, high) = (_mm_loadl_epi64(low.cast()), _mm_loadl_epi64(high.cast()));
+            Self(_mm256_cvtepi8_epi16(_mm_unpacklo_epi8(low, high)))
+        }
+    }
 }

@@ -361,4 +361,16 @@ impl I32Lanes for I32x16 {
             ))
         }
     }
+
+    methods! { dot_halves(self, other) _mm512_madd_epi16; }
+
+    #[inline(always)]
+    unsafe fn load_halves(_: Avx512, low: *const i8, high: *const i8) -> Self {
+        // SAFETY: the caller's promise covers 16 bytes of each; the token proves the features.
+        unsafe {
+            let (low, high) = (_mm_loadu_si128(low.cast()), _mm_loadu_si128(high.cast()));
+            let (first, second) = (_mm_unpacklo_epi8(low, high), _mm_unpackhi_epi8(low, high));
+            Self(_mm512_cvtepi8_epi16(_mm256_set_m128i(second, first)))
+        }
+    }
 }
