@@ -168,6 +168,18 @@ CHANGES_ALWAYS = {
 }  # fmt: skip
 
 
+@every_case
+def test_sizes_may_be_unknown(case):
+    outputs = []
+    for size in (SIZE, (None, None)):
+        cornu.utils.set_random_seed(3)
+        inputs = cornu.Input((*size, 3))
+        model = cornu.Model(inputs, case.make(cornu)(inputs))
+        outputs.append(np.asarray(model(images_of(case), training=True)))
+    scale = case.value_range[1] - case.value_range[0]
+    np.testing.assert_allclose(*outputs, rtol=1e-5, atol=1e-5 * scale)
+
+
 @pytest.mark.parametrize("case", [c for c in IMAGE_CASES if c.layer not in CHANGES_ALWAYS], **ids)
 def test_nothing_happens_in_inference(case):
     images = images_of(case)

@@ -164,6 +164,10 @@ class BaseImagePreprocessingLayer(ConfiguredLayer):
         row, column = (axis - 4 for axis in spatial_axes(self.data_format, 2))
         return row, column
 
+    def _middle(self, size: Any) -> Any:
+        """Returns the place in the middle of so many pixels, in the compute dtype."""
+        return ops.cast(size - 1, self._float_dtype) / 2
+
     def _uniform(self, shape: Any, low: Any, high: Any, seed: Any) -> Any:
         """Draws numbers in the compute dtype."""
         seed = self.generator if seed is None else seed

@@ -105,7 +105,7 @@ class RandomRotation(_Warp):
         angle = self._uniform((count,), low, high, seed)
         turn = angle * (math.pi / 180)
         cosine, sine = ops.cos(turn), ops.sin(turn)
-        x, y = (width - 1) / 2, (height - 1) / 2
+        x, y = self._middle(width), self._middle(height)
         zero = ops.zeros_like(turn)
         columns = [
             cosine, -sine, x - cosine * x + sine * y,
@@ -246,14 +246,14 @@ class RandomZoom(_Warp):
         height, width = self._size(images.shape)
         wide, high = self._zooms(transformation)
         places = [
-            wide, 0.0, (1 - wide) * ((width - 1) / 2),
-            0.0, high, (1 - high) * ((height - 1) / 2),
+            wide, 0.0, (1 - wide) * self._middle(width),
+            0.0, high, (1 - high) * self._middle(height),
         ]  # fmt: skip
         return self._read(images, places, interpolation)
 
     def _moved(self, boxes: Any, transformation: Any, size: tuple[Any, Any]) -> Any:
         wide, high = (ops.reshape(zoom, (-1, 1)) for zoom in self._zooms(transformation))
-        y, x = ((side - 1) / 2 for side in size)
+        y, x = map(self._middle, size)
         left, top, right, bottom = (boxes[..., i] for i in range(4))
         return ops.stack(
             [
@@ -324,7 +324,7 @@ class RandomShear(_Warp):
         return self._read(images, [1.0, shear[:, 0], 0.0, shear[:, 1], 1.0, 0.0], interpolation)
 
     def _moved(self, boxes: Any, transformation: Any, size: tuple[Any, Any]) -> Any:
-        height, width = size
+        height, width = (ops.cast(side, boxes.dtype) for side in size)
         shear = ops.cast(transformation["shear_factor"], boxes.dtype)
         across = ops.reshape(shear[:, 0], (-1, 1, 1)) * (width / height)
         down = ops.reshape(shear[:, 1], (-1, 1, 1)) * (height / width)
@@ -470,7 +470,8 @@ class RandomElasticTransform(_Warp):
             return None
         shape = self._shape(data)
         count = self._count(shape)
-        height, width = self._size(shape)
+        # How far the field is blurred depends on the size, which so must be known.
+        height, width = map(int, self._size(shape))
         strength = self._uniform((), *self.scale, seed)
         apply = self._chance(count, self.factor, seed)
         seed = self.generator if seed is None else seed

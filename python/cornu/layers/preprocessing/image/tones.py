@@ -261,7 +261,7 @@ class ContrastLimitedAdaptiveHistogramEqualization(BaseImagePreprocessingLayer):
         total = tiles.shape[-1]
         counts = histogram(tiles, 256, dtype)
         if self.clip_limit > 0:
-            clipped = ops.minimum(counts, self.clip_limit * total / 256)
+            clipped = ops.minimum(counts, self.clip_limit / 256 * ops.cast(total, dtype))
             counts = clipped + ops.sum(counts - clipped, axis=-1, keepdims=True) / 256
         below = ops.cumsum(counts, axis=-1)
         least = below[..., :1]
