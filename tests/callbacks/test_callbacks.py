@@ -205,16 +205,25 @@ def test_backup_and_restore(tmp_path):
             if epoch == 1:
                 raise RuntimeError("power cut")
 
+    # Adam's averages are part of what goes on.
+    adam = lambda: model(optimizer=cornu.optimizers.Adam(0.1))  # noqa: E731
+    weights, straight = model().get_weights(), adam()
+    straight.set_weights(weights)
+    straight.fit(X, Y, epochs=4, verbose=0, shuffle=False)
+    broken = adam()
+    broken.set_weights(weights)
     with pytest.raises(RuntimeError, match="power cut"):
-        fit(callbacks.BackupAndRestore(tmp_path / "backup"), Fails(), epochs=4)
+        fit(callbacks.BackupAndRestore(tmp_path / "backup"), Fails(), epochs=4, built=broken)
     metadata = json.loads((tmp_path / "backup" / "training_metadata.json").read_text())
     assert metadata == {"epoch": 2, "batch": 0}
-    built = model()
+    built = adam()
     built.fit(
         X, Y, epochs=4, verbose=0, callbacks=[callbacks.BackupAndRestore(tmp_path / "backup")]
     )
     assert built.history.epoch == [2, 3]
     assert int(built.optimizer.iterations) == 4
+    for weight, expected in zip(built.get_weights(), straight.get_weights(), strict=True):
+        np.testing.assert_allclose(weight, expected, rtol=1e-5)
     assert not (tmp_path / "backup").exists()
 
 
@@ -231,6 +240,17 @@ def test_moving_averages_are_swapped():
     np.testing.assert_allclose(seen[0], average, rtol=1e-6)
     with pytest.raises(ValueError, match="use_ema=True"):
         fit(callbacks.SwapEMAWeights())
+
+
+def test_training_ends_with_averages_that_were_swapped_at_each_epoch(tmp_path):
+    built = model(optimizer=cornu.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5))
+    path = tmp_path / "last.weights.h5"
+    saving = callbacks.ModelCheckpoint(path, save_weights_only=True)
+    fit(callbacks.SwapEMAWeights(swap_on_epoch=True), saving, epochs=2, built=built)
+    trained = built.get_weights()
+    built.load_weights(path)
+    for weight, saved in zip(trained, built.get_weights(), strict=True):
+        np.testing.assert_allclose(weight, saved, rtol=1e-6)
 
 
 def test_an_unreachable_monitor_only_warns():

@@ -337,3 +337,44 @@ def test_layers_on_every_layout(layer, shape, make):
     x = RNG.random(shape).astype("float32")
     made_layer = layer()
     np.testing.assert_allclose(made_layer(make(x)), made_layer(x), rtol=1e-6, atol=1e-7)
+
+
+class Batched(cornu.utils.PyDataset):
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return X[index * 8 : index * 8 + 8], Y[index * 8 : index * 8 + 8]
+
+
+@pytest.mark.parametrize("kind", ["arrays", "dataset", "generator", "loader"])
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
+def test_callbacks_find_all_built_and_no_batch_is_lost(kind, method):
+    model = cornu.Sequential([cornu.layers.Dense(1)])
+    model.compile("adam", "mse", metrics=["mae"])
+    seen = []
+
+    class Watch(cornu.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            assert model.optimizer.built
+
+        def begin(self, logs=None):
+            assert model.built and len(model.weights) == 2
+
+        on_test_begin = on_predict_begin = begin
+
+        def count(self, batch, logs=None):
+            seen.append(batch)
+
+        on_train_batch_end = on_test_batch_end = on_predict_batch_end = count
+
+    data = {
+        "arrays": {"x": X[:16], "batch_size": 8},
+        "dataset": {"x": Batched()},
+        "generator": {"x": (Batched()[i] for i in range(2))},
+        "loader": {"x": [Batched()[i] for i in range(2)].__iter__()},
+    }[kind]
+    if kind == "arrays" and method != "predict":
+        data["y"] = Y[:16]
+    getattr(model, method)(**data, verbose=0, callbacks=[Watch()])
+    assert seen == [0, 1]

@@ -150,8 +150,13 @@ class SwapEMAWeights(Callback):
             self._swap(False)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if self.swap_on_epoch:
-            self._swap(True)
+        if not self.swap_on_epoch:
+            return
+        self._swap(True)
+        if epoch == self.params["epochs"] - 1 or self.model.stop_training:
+            # The end of training puts the averages in place of the weights: here, once more.
+            for variable, average in self._optimizer.averages():
+                average.assign(variable.value)
 
     def on_test_begin(self, logs: Any = None) -> None:
         self._swap(True)

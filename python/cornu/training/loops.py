@@ -56,6 +56,19 @@ def _as_tensor(array: Any) -> Any:
     return array if array is None or holds_strings(array) else _cornu.tensor(array)
 
 
+def _build_for(model: Any, source: Source, kind: str) -> None:
+    """Builds what is not built yet, so that callbacks find it from the beginning."""
+    parts = [model]
+    if kind != "predict":
+        parts += [model._compile_metrics, model._compile_loss]
+    if kind == "train":
+        parts.append(model.optimizer)
+    if any(part is not None and not part.built for part in parts):
+        batch = source.first()
+        if batch is not None:
+            build(model, batch, kind)
+
+
 def build(model: Any, batch: Any, kind: str) -> None:
     """Runs a step's computation without values, so that every variable exists."""
     leaves = tree.flatten(batch)
@@ -85,7 +98,9 @@ def build(model: Any, batch: Any, kind: str) -> None:
                 return  # it may have no use for `call`, and builds what it uses
             raise
     optimizer = model.optimizer
-    if kind == "train" and optimizer is not None and not optimizer.built:
+    # Steps of a model's own may build what its `call` does not reach.
+    complete = all(layer.built for layer in model._flatten_layers())
+    if kind == "train" and complete and optimizer is not None and not optimizer.built:
         optimizer.build(model.trainable_weights)
 
 
@@ -240,6 +255,7 @@ def fit(
     model._initial_epoch = initial_epoch
     logs: dict[str, Any] = {}
     try:
+        _build_for(model, source, "train")
         callbacks.on_train_begin()
         for epoch in range(model._initial_epoch, epochs):
             model.reset_metrics()
@@ -336,6 +352,7 @@ def evaluate(
     count = steps or source.num_batches
     callbacks = _callbacks(callbacks, model, _verbosity(verbose), 1, count, history=False)
     try:
+        _build_for(model, source, "test")
         return evaluate_source(model, source, steps, callbacks)
     finally:
         source.close()
@@ -362,8 +379,9 @@ def predict(
     )
     collected = _Outputs(source.num_samples if steps is None else None)
     ends = callbacks.listens("on_predict_batch_end")
-    callbacks.on_predict_begin()
     try:
+        _build_for(model, source, "predict")
+        callbacks.on_predict_begin()
         for number, batch in enumerate(batches):
             callbacks.on_predict_batch_begin(number)
             outputs = step(batch)

@@ -197,11 +197,16 @@ class ArraySource(Source):
             stop = min(start + size, count)
             yield slice(start, stop) if order is None else order[start:stop]
 
+    def _batch(self, indices: np.ndarray | slice) -> Any:
+        return tree.map_structure(lambda a: None if a is None else gather(a, indices), self._arrays)
+
     def __iter__(self) -> Iterator[Any]:
         for indices in self._batches():
-            yield tree.map_structure(
-                lambda a, i=indices: None if a is None else gather(a, i), self._arrays
-            )
+            yield self._batch(indices)
+
+    def first(self) -> Any:
+        size = min(self.batch_size, self.num_samples)
+        return self._batch(slice(0, size)) if size else None
 
 
 def one_batch(data: Sequence[Any]) -> tuple[Any, ...]:

@@ -164,7 +164,10 @@ class SequenceSource(Source):
         else:
             batches = (self.dataset[index] for index in order)
         for batch in batches:
-            yield prepared((batch,) if is_array(batch) else batch, self.class_weight)
+            yield self._prepared(batch)
+
+    def _prepared(self, batch: Any) -> Any:
+        return prepared((batch,) if is_array(batch) else batch, self.class_weight)
 
     def _computed_in_advance(
         self, order: Iterable[int], workers: int, processes: bool
@@ -183,6 +186,9 @@ class SequenceSource(Source):
                 waiting.put(self._pool.submit(_item, self.dataset, index))
                 break
             yield batch
+
+    def first(self) -> Any:
+        return None if self.num_batches == 0 else self._prepared(self.dataset[0])
 
     def on_epoch_begin(self) -> None:
         if hasattr(self.dataset, "on_epoch_begin"):
@@ -219,6 +225,14 @@ class IterableSource(Source):
     def __iter__(self) -> Iterator[Any]:
         for batch in self.iterable:
             yield prepared(batch, self.class_weight)
+
+    def first(self) -> Any:
+        batches = iter(self.iterable)
+        for batch in batches:
+            if batches is self.iterable:  # it would not come again
+                self.iterable = itertools.chain([batch], batches)
+            return prepared(batch, self.class_weight)
+        return None
 
 
 def _length(iterable: Any) -> int | None:

@@ -91,6 +91,10 @@ class Source:
         """The batches of one epoch."""
         raise NotImplementedError
 
+    def first(self) -> Any:
+        """A batch like the first, which is still to come; `None` if there is none."""
+        return next(iter(self), None)
+
     def on_epoch_begin(self) -> None:
         """Called before an epoch."""
 
