@@ -81,6 +81,31 @@ def test_masks_reach_the_layers_that_use_them(stack):
     np.testing.assert_allclose(models[1].predict(IDS, verbose=0), expected, rtol=1e-5, atol=1e-6)
 
 
+def merged(library, merge):
+    layers = library.layers
+    inputs = library.Input((4,), dtype="int32")
+    first = layers.Embedding(5, 3, mask_zero=True)(inputs)
+    second = layers.Embedding(5, 3)(inputs)
+    joined = merge(layers)([first, layers.Dense(3)(first), second])
+    return library.Model(inputs, layers.LSTM(2, return_sequences=True)(joined))
+
+
+@pytest.mark.parametrize(
+    "merge",
+    [
+        lambda layers: layers.Add(),
+        lambda layers: layers.Concatenate(),
+        lambda layers: layers.Concatenate(1),
+    ],
+)
+def test_masks_are_merged_in_graphs(merge):
+    expected, model = (merged(library, merge) for library in (keras, cornu))
+    model.set_weights(expected.get_weights())
+    np.testing.assert_allclose(
+        model.predict(IDS, verbose=0), expected.predict(IDS, verbose=0), rtol=1e-4, atol=1e-6
+    )
+
+
 def own(library, supports=None):
     class Own(library.layers.Layer):
         def __init__(self):

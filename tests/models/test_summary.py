@@ -53,6 +53,15 @@ def test_a_chain(capsys):
     assert capsys.readouterr().out == CHAIN
 
 
+def test_an_optimizer_counts_once_it_is_built():
+    model = Sequential([Input((2,)), layers.Dense(1)])
+    model.compile("adam", "mse")
+    assert "Optimizer" not in text_of(model)
+    model.optimizer.build(model.trainable_variables)
+    assert "Total params: 11 (44.00 B)" in text_of(model)
+    assert "Optimizer params: 8 (32.00 B)" in text_of(model)
+
+
 def test_a_graph_names_connections():
     x = Input((4,))
     dense = layers.Dense(4)

@@ -201,7 +201,7 @@ class Concatenate(ConfiguredLayer):
                 missing = len(x.shape) - len(m.shape)
                 rank = len(m.shape)
                 m = ops.expand_dims(m, tuple(range(rank, rank + missing))) if missing else m
-                m = ops.broadcast_to(ops.cast(m, "bool"), x.shape)
+                m = ops.logical_or(m, ops.zeros_like(x, dtype="bool"))
             masks.append(m)
         return ops.any(ops.concatenate(masks, axis=self.axis), axis=-1)
 

@@ -157,7 +157,8 @@ def _connected(layer: Operation, nodes: list[Node]) -> str:
 def _totals(model: Any) -> list[str]:
     trainable, frozen = _count(model.trainable_weights), _count(model.non_trainable_weights)
     optimizer = getattr(model, "optimizer", None)
-    optimized = (0, 0) if optimizer is None else _count(optimizer.variables)
+    built = optimizer is not None and optimizer.built
+    optimized = _count(optimizer.variables) if built else (0, 0)
     total = [sum(column) for column in zip(trainable, frozen, optimized, strict=True)]
     lines = [
         _total("Total", *total),
