@@ -11,11 +11,12 @@ import dataclasses
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
 import cornu
-from programs.jax_tape import GradientTape
+from programs.jax_tape import GradientTape, applied_at_once
 from reference import fresh, keras
 
 Logs = dict[str, list[float]]
@@ -120,6 +121,9 @@ def learn(function: Callable[[Any, bool], Program]) -> None:
         program.check()
 
 
+@mock.patch.object(
+    keras.optimizers.Optimizer, "apply", applied_at_once(keras.optimizers.Optimizer.apply)
+)
 def compare(function: Callable[[Any, bool], Program]) -> None:
     """Runs a program with both libraries from the same weights, and compares all it gives."""
     fresh()

@@ -5,9 +5,11 @@ notes what was applied to which arrays. A gradient plays the notes again under `
 tapes see what inner gradients compute, so gradients of gradients work.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
+import keras
 from jax._src import core
 
 
@@ -47,6 +49,42 @@ class _Notes(core.Trace):
     def process_custom_vjp_call(self, primitive, function, fwd, bwd, arguments, /, **parameters):
         functions = function, fwd, bwd
         return self._process_with_own_gradient(primitive, functions, arguments, parameters)
+
+
+_compiled: dict[str, Any] = {}
+
+
+def _compiled_once(function: Any, arrays: list[Any]) -> Any:
+    """Calls a function, compiled as a whole; one that computes the same was so before."""
+    closed, shapes = jax.make_jaxpr(function, return_shape=True)(*arrays)
+    text = str(closed.jaxpr)
+    if text not in _compiled:
+        _compiled[text] = jax.jit(partial(jax.core.eval_jaxpr, closed.jaxpr))
+    results = _compiled[text](closed.consts, *jax.tree.leaves(arrays))
+    return jax.tree.unflatten(jax.tree.structure(shapes), results)
+
+
+def applied_at_once(apply: Any) -> Any:
+    """Makes `Optimizer.apply` compile a whole update where it would run operation by operation."""
+
+    def new(self, gradients, variables=None):
+        if variables is None or any(isinstance(g, core.Tracer) for g in gradients):
+            return apply(self, gradients, variables)
+        variables = list(variables)
+        if not self.built:
+            self.build(variables)
+        state = [*variables, *self.variables]
+
+        def update(gradients, values):
+            with keras.StatelessScope(state_mapping=zip(state, values, strict=True)) as scope:
+                apply(self, gradients, variables)
+            return [scope.get_current_value(variable) for variable in state]
+
+        results = _compiled_once(update, [list(gradients), [v.value for v in state]])
+        for variable, value in zip(state, results, strict=True):
+            variable.assign(value)
+
+    return new
 
 
 def _array(value: Any) -> Any:
@@ -92,5 +130,8 @@ class GradientTape:
                     known.update((id(array), value) for array, value in pairs)
             return known.get(id(target), target)
 
-        value, pull = jax.vjp(replay, *arrays)
-        return jax.tree.unflatten(structure, pull(jax.numpy.ones_like(value)))
+        def pulled(*values):
+            value, pull = jax.vjp(replay, *values)
+            return pull(jax.numpy.ones_like(value))
+
+        return jax.tree.unflatten(structure, _compiled_once(pulled, arrays))
