@@ -1,7 +1,9 @@
 """A process that measures one library: it answers each line of JSON that it reads with one."""
 
 import json
+import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +19,8 @@ def keras_of(library: str) -> Any:
         import cornu
 
         return cornu
-    from tensorflow import keras
+    os.environ["KERAS_BACKEND"] = "jax" if library == "Keras on JAX" else "tensorflow"
+    import keras
 
     return keras
 
@@ -29,7 +32,7 @@ def predict(keras: Any, model: Any, x: np.ndarray, y: np.ndarray) -> Callable[[]
 
 def call(keras: Any, model: Any, x: np.ndarray, y: np.ndarray) -> Callable[[], Any]:
     """`model(x)`; for tf.keras inside a `tf.function`, its best setting."""
-    if keras.__name__ != "cornu":
+    if keras.__name__ != "cornu" and keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         compiled = tf.function(model)
@@ -50,6 +53,38 @@ def epoch(keras: Any, model: Any, x: np.ndarray, y: np.ndarray) -> Callable[[], 
 
 
 ACTIONS = {"predict": predict, "call": call, "train_on_batch": train_on_batch, "epoch": epoch}
+
+
+def onnx_runtime(model: Any, x: np.ndarray) -> Callable[[], np.ndarray]:
+    """The outputs of a model that ONNX Runtime runs, on as many threads as the others have."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = int(os.environ["OMP_NUM_THREADS"])
+    with tempfile.TemporaryDirectory() as folder:
+        model.export(f"{folder}/model.onnx", format="onnx", verbose=False)
+        session = onnxruntime.InferenceSession(f"{folder}/model.onnx", options)
+    inputs = {session.get_inputs()[0].name: x}
+    return lambda: session.run(None, inputs)[0]
+
+
+def openvino(model: Any, x: np.ndarray) -> Callable[[], np.ndarray]:
+    """The outputs of a model that OpenVINO runs, tuned for latency."""
+    from openvino import Core
+
+    tuned = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": os.environ["OMP_NUM_THREADS"],
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        model.export(f"{folder}/model.xml", format="openvino", verbose=False)
+        compiled = Core().compile_model(f"{folder}/model.xml", "CPU", tuned)
+    return lambda: compiled([x])[0]
+
+
+# Libraries that run what tf.keras exports.
+RUNTIMES = {"ONNX Runtime": onnx_runtime, "OpenVINO": openvino}
 
 
 def matmul(library: str, size: list[int]) -> Callable[[], Any]:
@@ -98,6 +133,11 @@ class Worker:
         else:
             with np.load(weights) as arrays:
                 model.set_weights([arrays[name] for name in arrays.files])
+        if self.library in RUNTIMES:
+            x = x.astype(model.inputs[0].dtype)
+            model(x)  # what was never called can't be exported
+            self.run = RUNTIMES[self.library](model, x)
+            return self.run()[:8].tolist()
         output = np.asarray(model.predict(x[:8], verbose=0))
         self.run = ACTIONS[action](keras, model, x, y)
         return output.tolist()
