@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
+
+_WHAT = re.compile(r"(?:function|kind|activation): (?:Some\()?((?!None)\w+)")
 
 
 class Step(NamedTuple):
@@ -43,7 +46,7 @@ class Profile:
                 (
                     str(number),
                     _short(step.layer, 28),
-                    _short(step.kernel, 44),
+                    _short(_brief(step.kernel), 44),
                     _short(step.outputs, 30),
                     f"{time * 1e6:.1f}" if time else "",
                     f"{time / self.seconds:.1%}" if time else "",
@@ -65,6 +68,14 @@ class Profile:
 
     def __repr__(self) -> str:
         return str(self)
+
+
+def _brief(kernel: str) -> str:
+    """The name of an op and what it computes, without its sizes: `Conv Relu`, `Reduce Mean`."""
+    name, brace, attributes = kernel.partition(" {")
+    if not brace:
+        return kernel
+    return " ".join([name, *_WHAT.findall(attributes)])
 
 
 def _short(text: str, width: int) -> str:

@@ -130,6 +130,9 @@ def test_a_step_of_predict(name):
     kernels = " ".join(step.kernel for step in profile.steps)
     assert "Dropout" not in kernels
     assert "Gradient" not in kernels
+    if "activation: Some(Relu)" in kernels:
+        assert " Relu  " in str(profile)  # the table names what is fused, and no sizes
+    assert "{" not in str(profile)
 
 
 def test_a_host_step_shows():
