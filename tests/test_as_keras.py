@@ -1,6 +1,8 @@
 """Other packages' `import keras`, each case in a process of its own."""
 
+import importlib.util
 import os
+import pkgutil
 import subprocess
 import sys
 
@@ -56,6 +58,77 @@ for name in ("keras.nothing", "keras.src.nothing"):
 
 def test_keras_is_cornu():
     _run(ALIASES)
+
+
+PRIVATE = """
+import sys, types, importlib, cornu
+cornu.install_as_keras()
+missing = []
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(f"keras.src.{name}")
+    except ModuleNotFoundError:
+        missing.append(name)
+assert not missing, missing
+from keras.src.backend import any_symbolic_tensors, standardize_data_format
+from keras.src.layers.rnn.rnn import RNN
+from keras.src.ops.node import Node
+from keras.src.optimizers.base_optimizer import BaseOptimizer
+from keras.src.saving import serialization_lib
+from keras.src.saving.saving_lib import load_weights_only
+from keras.src.trainers.compile_utils import CompileLoss
+from keras.src.trainers.data_adapters.py_dataset_adapter import PyDataset
+from keras.src.trainers.trainer import Trainer
+from keras.src.utils.tracking import Tracker
+assert RNN is cornu.layers.RNN and PyDataset is cornu.utils.PyDataset
+assert BaseOptimizer is cornu.optimizers.Optimizer and issubclass(cornu.Model, Trainer)
+assert serialization_lib.serialize_keras_object is cornu.saving.serialize_keras_object
+assert load_weights_only is cornu.saving.load_weights
+assert not any_symbolic_tensors((1,), {}) and any_symbolic_tensors((cornu.Input((2,)),), {})
+assert standardize_data_format(None) == "channels_last"
+assert all(isinstance(x, type) for x in (Node, CompileLoss, Tracker))
+# What is not there is not given as an empty module.
+for statement in (
+    "from keras.src.saving.saving_lib import H5IOStore",
+    "from keras.src.layers.preprocessing.index_lookup import IndexLookup",
+    "from keras.src.backend import no_such_function",
+    "from keras.src.layers import no_such_function",
+    "from keras.src.utils.python_utils import default",
+    "from keras.src.ops.symbolic_arguments import SymbolicArguments",
+    "import keras.src.layers.core.dense.units",
+    "import keras.src.utils.nothing",
+):
+    try:
+        exec(statement)
+    except ImportError:
+        pass
+    else:
+        raise AssertionError(statement)
+"""
+
+
+def _private_modules(folders, prefix=""):
+    """The modules of the real Keras's `keras.src` that don't belong to a backend or its tests."""
+    for info in pkgutil.iter_modules(folders):
+        name = f"{prefix}{info.name}"
+        backend = prefix == "backend." and info.name not in ("common", "config")
+        if backend or info.name.endswith(("_test", "_impl")) or info.name.startswith("_"):
+            continue
+        if name in ("api_export", "testing", "version") or name.startswith("export."):
+            continue
+        yield name
+        if info.ispkg:
+            inner = [f"{folder}/{info.name}" for folder in folders]
+            yield from _private_modules(inner, f"{name}.")
+
+
+def test_private_modules_are_those_of_keras():
+    folders = [
+        f"{folder}/src" for folder in importlib.util.find_spec("keras").submodule_search_locations
+    ]
+    names = list(_private_modules(folders))
+    assert "layers.core.dense" in names and "trainers.data_adapters.py_dataset_adapter" in names
+    _run(PRIVATE, *names)
 
 
 def test_the_real_keras_is_not_replaced():

@@ -21,7 +21,92 @@ _ROOTS = ("keras", "tensorflow.keras", "tensorflow.python.keras")
 # Parts of paths that say nothing about the place: `keras.src.layers` is `keras.layers`.
 _SILENT = ("src", "api", "_tf_keras", "_v1", "_v2", "keras")
 # What the private modules of Keras are called that stand elsewhere here.
-_PRIVATE = {"trainers": "training", "engine": "models layers", "common": "backend"}
+_PRIVATE = {
+    "argument_validation": "layers.configured",
+    "backend": "config",
+    "compile_utils": "training.compile",
+    "node": "ops.operation",
+    "trainers": "training",
+    "trainer": "training.trainer",
+    "data_adapters": "utils",
+    "engine": "models layers",
+    "common": "backend",
+    "tracking": "tracking",
+    "naming": "naming",
+}
+# The modules in the private packages of Keras; `*` where each module holds a class or two.
+_MODULES = {
+    "": "engine legacy trainers",
+    "activations": "activations",
+    "applications": "*",
+    "backend": "common config",
+    "backend.common": (
+        "backend_utils dtypes global_state keras_tensor masking name_scope remat stateless_scope "
+        "symbolic_scope tensor_attributes variables"
+    ),
+    "callbacks": "*",
+    "constraints": "constraints",
+    "datasets": "*",
+    "distillation": "*",
+    "distribution": "distribution_lib",
+    "dtype_policies": "dtype_policy dtype_policy_map",
+    "engine": "*",
+    "export": "export_lib export_utils saved_model",
+    "initializers": "constant_initializers initializer initializers random_initializers",
+    "layers": (
+        "activations attention convolutional core input_spec layer merging normalization pooling "
+        "preprocessing regularization reshaping rnn"
+    ),
+    "layers.activations": "*",
+    "layers.attention": "*",
+    "layers.convolutional": "*",
+    "layers.core": "*",
+    "layers.merging": "*",
+    "layers.normalization": "*",
+    "layers.pooling": "*",
+    "layers.preprocessing": "*",
+    "layers.preprocessing.image_preprocessing": "*",
+    "layers.preprocessing.image_preprocessing.bounding_boxes": "*",
+    "layers.regularization": "*",
+    "layers.reshaping": "*",
+    "layers.rnn": "*",
+    "legacy": "backend layers losses preprocessing saving",
+    "legacy.preprocessing": "image sequence text",
+    "legacy.saving": "json_utils legacy_h5_format saving_options saving_utils serialization",
+    "losses": "loss losses",
+    "metrics": "*",
+    "mixed_precision": "*",
+    "models": "*",
+    "ops": (
+        "core einops function image linalg math nn node numpy operation operation_utils "
+        "symbolic_arguments"
+    ),
+    "optimizers": "*",
+    "optimizers.schedules": "*",
+    "quantizers": "*",
+    "random": "random seed_generator",
+    "regularizers": "regularizers",
+    "saving": (
+        "file_editor keras_saveable legacy object_registration orbax_util saving_api saving_lib "
+        "serialization_lib"
+    ),
+    "saving.legacy": "*",
+    "trainers": "compile_utils data_adapters epoch_iterator trainer",
+    "trainers.data_adapters": (
+        "array_data_adapter array_slicing data_adapter data_adapter_utils generator_data_adapter "
+        "grain_dataset_adapter py_dataset_adapter tf_dataset_adapter torch_data_loader_adapter"
+    ),
+    "tree": "tree_api",
+    "utils": (
+        "argument_validation audio_dataset_utils backend_utils code_stats config dataset_utils "
+        "dtype_utils file_utils grain_utils image_dataset_utils image_utils io_utils jax_layer "
+        "jax_utils model_visualization module_utils naming numerical_utils progbar python_utils "
+        "rng_utils sequence_utils summary_utils text_dataset_utils tf_utils "
+        "timeseries_dataset_utils torch_utils traceback_utils tracking"
+    ),
+    "visualization": "*",
+    "wrappers": "fixes sklearn_wrapper utils",
+}
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -85,11 +170,20 @@ def _module(fullname: str) -> ModuleType | None:
     found = _existing([place])
     if found and not private:
         return importlib.import_module(found[0])
+    if not found and not _is_private_module(words):
+        return None  # it may be the name of something in a module
     # A private module shows the names of the nearest modules that are here.
     nearest = [".".join(words[:size]) for size in range(len(words), 0, -1)]
     homes = _existing([name for word in words for name in _PRIVATE.get(word, "").split()])
     sources = (*_existing(nearest), *homes)
     return View(fullname, (*sources, "cornu")) if private and sources else None
+
+
+def _is_private_module(words: Sequence[str]) -> bool:
+    *package, name = words
+    known = _MODULES.get(".".join(package), "")
+    plain = name == name.lower() and not name.startswith("_")
+    return plain if known == "*" else name in known.split()
 
 
 def _existing(places: Iterable[str]) -> list[str]:

@@ -45,6 +45,15 @@ PLACES = {
 }
 
 
+# What Keras's private modules call what has another name here.
+_OTHER_NAMES = {
+    "BaseOptimizer": ("cornu.optimizers", "Optimizer"),
+    "any_symbolic_tensors": ("cornu.ops.symbolic", "any_symbolic"),
+    "load_weights_only": ("cornu.saving", "load_weights"),
+    "save_weights_only": ("cornu.saving", "save_weights"),
+}
+
+
 class View(ModuleType):
     """A module that shows the names of others.
 
@@ -63,6 +72,9 @@ class View(ModuleType):
             module = importlib.import_module(source)
             if not name.startswith("__") and hasattr(module, name):
                 return getattr(module, name)
+        if name in _OTHER_NAMES:
+            home, other = _OTHER_NAMES[name]
+            return getattr(importlib.import_module(home), other)
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
     def __dir__(self) -> list[str]:
