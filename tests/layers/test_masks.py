@@ -159,3 +159,30 @@ def test_an_attention_says_nothing_of_masks_to_its_projections():
     attention = cornu.layers.MultiHeadAttention(2, 2)
     masked = cornu.layers.Masking()(X)
     attention(masked, masked)
+
+
+@pytest.mark.parametrize("axis", [-1, (1, 2)])
+@pytest.mark.parametrize("dtype", ["bool", "float32"])
+def test_a_softmax_of_nothing_is_zero(axis, dtype):
+    mask = np.stack([STEPS, np.zeros_like(STEPS)]).astype(dtype)
+    logits = np.random.default_rng(0).normal(size=mask.shape).astype("float32")
+    expected, found = (k.layers.Softmax(axis=axis)(logits, mask=mask) for k in (keras, cornu))
+    np.testing.assert_allclose(np.asarray(found), np.asarray(expected), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize(
+    "make",
+    [lambda k: k.layers.MultiHeadAttention(2, 2), lambda k: k.layers.GroupQueryAttention(2, 2, 1)],
+)
+def test_a_query_that_sees_no_key(make, told):
+    seen = np.tril(np.ones((2, 4, 4), bool))
+    seen[:, 2] = False
+    expected, layer = make(keras), make(cornu)
+    for attention in (expected, layer):
+        attention.build(X.shape, X.shape)
+    layer.set_weights(expected.get_weights())
+    options = {"attention_mask": seen, "return_attention_scores": told}
+    outputs = [attention(X, X, **options) for attention in (layer, expected)]
+    for ours, theirs in zip(*(keras.tree.flatten(o) for o in outputs), strict=True):
+        np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-4, atol=1e-5)

@@ -165,8 +165,8 @@ class Softmax(_Elementwise):
     Args:
         axis: axis, or axes, along which the output sums to one.
 
-    Call arguments: `inputs`, and `mask`: a bool tensor of their shape; where it is False the
-    output is zero.
+    Call arguments: `inputs`, and `mask`: a bool tensor that broadcasts to their shape; where it is
+    False the output is zero.
     """
 
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
@@ -174,10 +174,13 @@ class Softmax(_Elementwise):
         self._keep(axis=axis)
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
-        if mask is not None:
-            lowest = -3e4 if ops.dtype(inputs) == "float16" else -1e9
-            hidden = ops.subtract(1.0, ops.cast(mask, ops.dtype(inputs)))
-            inputs = ops.add(inputs, ops.multiply(hidden, lowest))
+        if mask is None:
+            return self._normalized(inputs)
+        if ops.dtype(mask) != "bool":
+            mask = ops.greater(mask, 0.5)
+        return ops.where(mask, self._normalized(hidden_where_not(mask, inputs)), 0.0)
+
+    def _normalized(self, inputs: Any) -> Any:
         if isinstance(self.axis, int):
             return ops.softmax(inputs, axis=self.axis)
         axis = tuple(self.axis)
@@ -185,6 +188,11 @@ class Softmax(_Elementwise):
             return ops.softmax(inputs, axis=axis[0])
         total = ops.logsumexp(inputs, axis=axis, keepdims=True)
         return ops.exp(ops.subtract(inputs, total))
+
+
+def hidden_where_not(mask: Any, logits: Any) -> Any:
+    """Returns logits that a softmax makes zero where a mask is False, unless all of it is."""
+    return ops.where(mask, logits, -3e4 if ops.dtype(logits) == "float16" else -1e9)
 
 
 def _renamed(old: str, value: Any) -> Any:

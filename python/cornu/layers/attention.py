@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cornu import ops, random
-from cornu.layers.activations import Softmax
+from cornu.layers.activations import Softmax, hidden_where_not
 from cornu.layers.configured import ConfiguredLayer
 from cornu.layers.core import EinsumDense
 from cornu.layers.regularization import Dropout
@@ -252,6 +252,20 @@ class _ProjectedAttention(ConfiguredLayer):
             seen = _both(seen, ops.expand_dims(_window(queries, keys, self.sliding_window), 0))
         return seen
 
+    def _weights(self, scores: Any, seen: Any, told: bool) -> Any:
+        """Returns the attention weights.
+
+        A query that sees no key looks at all of them alike; but where the weights are told or
+        dropped it looks at none, as Keras has it.
+        """
+        if seen is None:
+            return self._softmax(scores)
+        if not (told or self.dropout):
+            return self._softmax(hidden_where_not(ops.cast(seen, "bool"), scores))
+        weights = self._softmax(scores, mask=seen)
+        weights._keras_mask = None  # `seen` is no mask of steps, which a loss would heed
+        return weights
+
 
 class MultiHeadAttention(_ProjectedAttention):
     """Attention of several heads, each on its own projection of query, key and value.
@@ -429,7 +443,12 @@ class MultiHeadAttention(_ProjectedAttention):
         gate = self._gate_dense and ops.sigmoid(self._gate_dense(query))
         key = self._key_dense(value if key is None else key)
         outputs, weights = self._attend(
-            self._query_dense(query), key, self._value_dense(value), seen, training
+            self._query_dense(query),
+            key,
+            self._value_dense(value),
+            seen,
+            return_attention_scores,
+            training,
         )
         if gate is not None:
             outputs = ops.multiply(outputs, gate)
@@ -437,7 +456,7 @@ class MultiHeadAttention(_ProjectedAttention):
         return (outputs, weights) if return_attention_scores else outputs
 
     def _attend(
-        self, query: Any, key: Any, value: Any, seen: Any, training: bool | None
+        self, query: Any, key: Any, value: Any, seen: Any, told: bool, training: bool | None
     ) -> tuple[Any, Any]:
         """Returns the heads' outputs, as the query is laid out, and the attention weights."""
         rank = len(query.shape)  # batch, ..., heads, features
@@ -459,7 +478,7 @@ class MultiHeadAttention(_ProjectedAttention):
         if seen is not None:  # the mask has no axes for heads and free axes
             while len(seen.shape) < len(scores.shape):
                 seen = ops.expand_dims(seen, -2 * len(along) - 1)
-        weights = self._softmax(scores, mask=seen)
+        weights = self._weights(scores, seen, told or rank != 4)
         dropped = self._dropout_layer(weights, training=bool(training))
         if not single:
             dropped = ops.reshape(dropped, (*batch, _product(queries), _product(keys)))
@@ -604,7 +623,7 @@ class GroupedQueryAttention(_ProjectedAttention):
         scores = ops.multiply(ops.matmul(queries, _swapped(keys)), self.head_dim**-0.5)
         if seen is not None:
             seen = ops.expand_dims(seen, -3)
-        weights = self._softmax(scores, mask=seen)
+        weights = self._weights(scores, seen, return_attention_scores)
         outputs = ops.matmul(self._dropout_layer(weights, training=bool(training)), values)
         outputs = ops.transpose(outputs, (0, 2, 1, 3))
         if gate is not None:
