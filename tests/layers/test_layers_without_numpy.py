@@ -6,11 +6,8 @@ from check_layer import arrays, built, flat
 
 import cornu
 
-# Its Fourier transform is a step of the host, with numpy's.
-OF_HOST: set[str] = set()
 
-
-@pytest.mark.parametrize("case", [c for c in CASES if c.layer not in OF_HOST], ids=str)
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_forward_and_backward(case, without_numpy):
     layer = built(case, cornu)
     inputs = [cornu.ops.convert_to_tensor(x) for x in case.inputs("float32")]

@@ -11,10 +11,8 @@ pub(super) unsafe fn execute(op: Op, args: [*const f32; 3], out: *mut f32, n: us
     // SAFETY: the caller vouches for `n` items behind every pointer.
     unsafe {
         match op {
-            Op::Power => map2(args, out, n, power),
             Op::Mod => map2(args, out, n, wide(float64::modulo)),
             Op::FloorDivide => map2(args, out, n, wide(float64::floor_divide)),
-            Op::Arctan2 => map2(args, out, n, f32::atan2),
             _ if is_scalar(op) => match float64::rare(op) {
                 Some(f) => map1(args, out, n, |x: f32| f(x.into()) as f32),
                 None => unreachable!("{} of floats", op.name()),
@@ -27,24 +25,7 @@ pub(super) unsafe fn execute(op: Op, args: [*const f32; 3], out: *mut f32, n: us
 /// What has no lanes: few models use them, and a call per item is fast enough.
 fn is_scalar(op: Op) -> bool {
     use Op::*;
-    matches!(
-        op,
-        Tan | Arcsin
-            | Arccos
-            | Arctan
-            | Sinh
-            | Cosh
-            | Arcsinh
-            | Arccosh
-            | Arctanh
-            | Erfinv
-            | Lgamma
-            | Digamma
-    )
-}
-
-fn power(x: f32, y: f32) -> f32 {
-    if y == 2.0 { x * x } else { x.powf(y) }
+    matches!(op, Sinh | Cosh | Lgamma | Digamma)
 }
 
 struct Step {
@@ -92,6 +73,14 @@ impl Task for Step {
             Reciprocal => each!(|x| one / x),
             Sin => each!(|x| math::sin(isa, x)),
             Cos => each!(|x| math::cos(isa, x)),
+            Tan => each!(|x| math::tan(isa, x)),
+            Arcsin => each!(|x| math::arcsin(isa, x)),
+            Arccos => each!(|x| math::arccos(isa, x)),
+            Arctan => each!(|x| math::arctan(isa, x)),
+            Arcsinh => each!(|x| math::arcsinh(isa, x)),
+            Arccosh => each!(|x| math::arccosh(isa, x)),
+            Arctanh => each!(|x| math::arctanh(isa, x)),
+            Erfinv => each!(|x| math::erfinv(isa, x)),
             Tanh => each!(|x| math::tanh(isa, x)),
             Erf => each!(|x| math::erf(isa, x)),
             Floor => each!(|x| x.floor()),
@@ -121,6 +110,8 @@ impl Task for Step {
             Subtract => each!(|x, y| x - y),
             Multiply => each!(|x, y| x * y),
             Divide => each!(|x, y| x / y),
+            Power => each!(|x, y| math::power(isa, x, y)),
+            Arctan2 => each!(|y, x| math::arctan2(isa, y, x)),
             Maximum => each!(|x, y| x.maximum(y)),
             Minimum => each!(|x, y| x.minimum(y)),
             Equal => each!(|x, y| truth(x.eq(y))),

@@ -241,10 +241,11 @@ impl Op {
     pub const fn cost(self) -> usize {
         use Op::*;
         match self {
-            Exp | Expm1 | Log | Log1p | Sin | Cos | Tanh | Erf | Sigmoid | Softplus | Silu
-            | Gelu | GeluTanh | Selu | Elu | Celu | LogSigmoid | Mish | Divide | Sqrt | Rsqrt => 8,
-            Tan | Arcsin | Arccos | Arctan | Sinh | Cosh | Arcsinh | Arccosh | Arctanh | Erfinv
-            | Lgamma | Digamma | Power | Mod | FloorDivide | Arctan2 => 64,
+            Exp | Expm1 | Log | Log1p | Sin | Cos | Tan | Tanh | Erf | Sigmoid | Softplus
+            | Silu | Gelu | GeluTanh | Selu | Elu | Celu | LogSigmoid | Mish | Divide | Sqrt
+            | Rsqrt | Arcsin | Arccos | Arctan | Arctan2 => 8,
+            Arcsinh | Arccosh | Arctanh | Erfinv | Power => 16,
+            Sinh | Cosh | Lgamma | Digamma | Mod | FloorDivide => 64,
             _ => 1,
         }
     }
