@@ -153,6 +153,20 @@ element!(
     Complex<f32> => Complex64, Complex<f64> => Complex128
 );
 
+/// Single precision under its own name.
+pub(crate) fn single<T: Element>(x: &[T]) -> &[f32] {
+    assert!(T::DTYPE == DType::Float32);
+    // SAFETY: `T` is `f32`.
+    unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), x.len()) }
+}
+
+/// As [`single`].
+pub(crate) fn single_mut<T: Element>(x: &mut [T]) -> &mut [f32] {
+    assert!(T::DTYPE == DType::Float32);
+    // SAFETY: `T` is `f32`.
+    unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), x.len()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

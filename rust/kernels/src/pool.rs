@@ -3,13 +3,15 @@
 //! Every function takes the whole batch: `x (batch, ..input, channels)` and `out (batch, ..output, channels)`. Channels are
 //! the inner loop, which the compiler vectorises under each instruction set.
 
+mod lanes;
+
 use std::ops::Range;
 
 use num_traits::Float;
 use simd::{Isa, Portable, Task, dispatch};
 
 use crate::conv::geometry::{SPATIAL, Window};
-use crate::dtype::{DType, Element};
+use crate::dtype::{DType, Element, single, single_mut};
 use crate::threads::{Disjoint, grain, parallel_chunks_mut};
 
 /// What is pooled: `batch` images of `channels` under `window`.
@@ -115,6 +117,9 @@ impl Pooling {
 /// The greatest item of each window, NaN if it holds one; zero where a window is empty.
 pub fn max_pool<T: Element + PartialOrd>(pooling: &Pooling, x: &[T], out: &mut [T]) {
     assert_eq!((x.len(), out.len()), (pooling.x_len(), pooling.out_len()));
+    if T::DTYPE == DType::Float32 {
+        return lanes::max_pool(pooling, single(x), single_mut(out), &mut []);
+    }
     let window = &pooling.window;
     let cost = window.taps_len();
     for_each_line(
@@ -158,6 +163,9 @@ pub fn max_pool_argmax<T: Element + PartialOrd>(
 ) {
     assert_eq!((x.len(), out.len()), (pooling.x_len(), pooling.out_len()));
     assert_eq!(argmax.len(), out.len());
+    if T::DTYPE == DType::Float32 {
+        return lanes::max_pool(pooling, single(x), single_mut(out), argmax);
+    }
     let (window, channels) = (&pooling.window, pooling.channels);
     let cost = 2 * window.taps_len();
     let [outer, middle, inner] = window.output;

@@ -24,6 +24,7 @@ pub use winograd::Tile;
 
 use crate::DType;
 use crate::activation::Activation;
+use crate::dtype::{single, single_mut};
 use crate::gemm::{Real, activate_slice};
 use choose::{Algorithm, choose};
 
@@ -166,20 +167,6 @@ pub fn kernel_gradient<T: Real>(
         Algorithm::ImplicitGemm => implicit_gemm::kernel_gradient(geometry, x, g, out, scratch),
         Algorithm::Winograd(_) => unreachable!("no way to the kernel's gradient"),
     }
-}
-
-/// Single precision under its own name.
-fn single<T: Real>(x: &[T]) -> &[f32] {
-    assert!(T::DTYPE == DType::Float32);
-    // SAFETY: `T` is `f32`.
-    unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), x.len()) }
-}
-
-/// As [`single`].
-fn single_mut<T: Real>(x: &mut [T]) -> &mut [f32] {
-    assert!(T::DTYPE == DType::Float32);
-    // SAFETY: `T` is `f32`.
-    unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), x.len()) }
 }
 
 /// Runs a pass from its two operands, in the order that its function has them.
