@@ -66,6 +66,14 @@ def test_output_gradients():
     assert gradient.numpy().tolist() == [2, 40]
 
 
+def test_output_gradients_are_one_for_each_target():
+    v = Variable([1.0, 2.0])
+    with GradientTape() as tape:
+        y = v * v
+    with pytest.raises(ValueError, match=r"for each of 1 targets, received 2"):
+        tape.gradient(y, v, output_gradients=[1.0, 10.0])
+
+
 def test_only_tensors_and_variables_are_watched():
     with pytest.raises(ValueError, match="not a tensor or"):
         GradientTape().watch(3)

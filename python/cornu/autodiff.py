@@ -83,7 +83,8 @@ class GradientTape:
 
         Raises:
             RuntimeError: if it was asked before and the tape is not persistent.
-            ValueError: if `unconnected_gradients` is neither.
+            ValueError: if `unconnected_gradients` is neither, or there is not one of
+                `output_gradients` for each target.
         """
         if unconnected_gradients not in ("none", "zero"):
             raise ValueError(
@@ -99,6 +100,11 @@ class GradientTape:
             output_gradients = [
                 None if g is None else convert_to_tensor(g) for g in tree.flatten(output_gradients)
             ]
+            if len(output_gradients) != len(targets):
+                raise ValueError(
+                    f"Expected one of `output_gradients` for each of {len(targets)} targets, "
+                    f"received {len(output_gradients)}."
+                )
         gradients = self._tape.gradient(
             targets,
             [s._storage if isinstance(s, Variable) else s for s in flat],

@@ -142,6 +142,51 @@ def test_classes_and_probabilities(units):
         np.testing.assert_array_equal(model.predict_proba(X), outputs)
 
 
+@pytest.mark.parametrize("metrics", [None, ["accuracy"]])
+def test_a_step_as_keras_2_writes_it(metrics):
+    class Own(Model):
+        def train_step(self, data):
+            x, y = data
+            with cornu.GradientTape() as tape:
+                y_pred = self(x, training=True)
+                loss = self.compiled_loss(y, y_pred, regularization_losses=self.losses)
+            self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
+            self.compiled_metrics.update_state(y, y_pred)
+            return {metric.name: metric.result() for metric in self.metrics}
+
+    found = []
+    for kind in (Model, Own):
+        inputs = Input((4,))
+        regularized = layers.Dense(1, "sigmoid", kernel_initializer="ones", kernel_regularizer="l2")
+        model = kind(inputs, regularized(inputs))
+        model.compile(optimizers.SGD(0.5), "binary_crossentropy", metrics=metrics)
+        fit = {"batch_size": 8, "epochs": 2, "shuffle": False, "verbose": 0}
+        found.append(model.fit(X, Y, **fit).history)
+    assert found[1].keys() == found[0].keys()
+    for name, values in found[0].items():
+        np.testing.assert_allclose(found[1][name], values, rtol=1e-6)
+
+
+def test_minimize():
+    x = cornu.Variable([1.0, 2.0])
+    sgd = optimizers.SGD(0.25)
+    assert int(sgd.minimize(lambda: cornu.ops.sum(x * x), [x])) == 1
+    np.testing.assert_allclose(x.numpy(), [0.5, 1.0])
+    with cornu.GradientTape() as tape:
+        loss = x * x
+    sgd.minimize(loss, lambda: [x], grad_loss=np.array([2.0, 0.0], "float32"), tape=tape)
+    np.testing.assert_allclose(x.numpy(), [0.0, 1.0])
+    with pytest.raises(ValueError, match="`tape` is required"):
+        sgd.minimize(loss, [x])
+
+
+def test_metrics_are_reset():
+    mean = cornu.metrics.Mean()
+    mean.update_state([1.0, 3.0])
+    mean.reset_states()
+    assert float(mean.result()) == 0.0
+
+
 def test_states_are_reset():
     model = Sequential([Input(batch_shape=(2, 3, 1)), layers.LSTM(2, stateful=True)])
     x = np.ones((2, 3, 1), "float32")

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from cornu.training.compile import CompileMetrics
+
 
 def _deprecated(name: str, instead: str) -> None:
     warnings.warn(
@@ -95,6 +97,25 @@ class OldTraining:
         if outputs.shape[-1] > 1:
             return outputs.argmax(axis=-1)
         return (outputs > 0.5).astype("int32")
+
+    def compiled_loss(
+        self,
+        y_true: Any,
+        y_pred: Any,
+        sample_weight: Any = None,
+        regularization_losses: Any = None,
+    ) -> Any:
+        """Returns the loss of `compile` plus others, and counts it in the mean loss."""
+        loss = sum(regularization_losses or (), self._compile_loss(y_true, y_pred, sample_weight))
+        self._track_loss(y_true, loss)
+        return loss
+
+    @property
+    def compiled_metrics(self) -> Any:
+        """The metrics of `compile`, as one."""
+        return (
+            CompileMetrics(None, None) if self._compile_metrics is None else self._compile_metrics
+        )
 
     def reset_states(self) -> None:
         """Sets the states of all stateful layers back."""

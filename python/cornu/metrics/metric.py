@@ -44,6 +44,10 @@ class Metric:
         for variable in self.variables:
             variable.assign(ops.zeros(variable.shape, dtype=variable.dtype))
 
+    def reset_states(self) -> None:
+        """Sets the state back: Keras 2's name of `reset_state`."""
+        self.reset_state()
+
     def update_state(self, *args: Any, **kwargs: Any) -> Any:
         """Takes a batch into the state; a subclass writes it."""
         raise NotImplementedError

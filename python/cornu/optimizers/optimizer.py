@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from cornu import ops, saving
+from cornu import ops, saving, tree
 from cornu.naming import auto_name, name_scope
 from cornu.optimizers.schedules import LearningRateSchedule
 from cornu.variable import StatelessScope, Variable
@@ -294,6 +294,35 @@ class Optimizer:
         grads, trainable_variables = zip(*grads_and_vars, strict=True)
         self.apply(list(grads), list(trainable_variables))
         return self._iterations
+
+    def minimize(
+        self, loss: Any, var_list: Any, grad_loss: Any = None, name: Any = None, tape: Any = None
+    ) -> Variable:
+        """Takes the gradients of a loss and updates variables, as in Keras 2.
+
+        Args:
+            loss: A function without arguments that gives the loss; or a loss, given its `tape`.
+            var_list: The variables, or a function that gives them.
+            grad_loss: The gradient of the loss itself, ones by default.
+            name: Taken and not needed.
+            tape: The tape that the loss was computed under.
+
+        Returns:
+            The iteration count.
+
+        Raises:
+            ValueError: The loss is no function, and there is no tape.
+        """
+        from cornu.autodiff import GradientTape
+
+        if callable(loss):
+            with GradientTape() if tape is None else tape as tape:
+                loss = loss()
+        elif tape is None:
+            raise ValueError("`tape` is required when a `Tensor` loss is passed.")
+        variables = tree.flatten(var_list() if callable(var_list) else var_list)
+        gradients = tape.gradient(loss, variables, grad_loss)
+        return self.apply_gradients(zip(gradients, variables, strict=True))
 
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
         """Updates variables.
