@@ -77,3 +77,18 @@ def test_output_gradients_are_one_for_each_target():
 def test_only_tensors_and_variables_are_watched():
     with pytest.raises(ValueError, match="not a tensor or"):
         GradientTape().watch(3)
+
+
+def test_an_assignment_is_a_step_of_the_computation():
+    """As in a trace, and in Keras on JAX: a later read counts through what was assigned."""
+    v = Variable([2.0])
+    for assigned, slope in ((lambda: v * 1.0, 3), (lambda: v * 2.0, 6), (lambda: [5.0], 3)):
+        with GradientTape() as tape:
+            v.assign(assigned())
+            y = v * 3.0
+        assert tape.gradient(y, v).numpy().tolist() == [slope]
+    with GradientTape() as tape:
+        y = v * 1.0
+        v.assign(v * 1.0)
+        y = y + v * v
+    assert tape.gradient(y, v).numpy().tolist() == [1 + 2 * v.numpy()[0]]

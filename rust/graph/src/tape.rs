@@ -98,8 +98,13 @@ pub fn record(rule: Rc<dyn GradientRule>, inputs: SmallVec<[Value; 4]>, outputs:
 
 /// Tells the running tapes that a variable was read as this value.
 pub(crate) fn note_read(variable: &Variable, value: &Value) {
+    let was_assigned = assigned(variable).is_some_and(|new| new.id() == value.id());
     for tape in running() {
         let mut state = tape.0.borrow_mut();
+        // What was computed from earlier reads counts through them.
+        if was_assigned && state.watched.contains(&value.id()) {
+            continue;
+        }
         let watched = state.watched_variables.contains(&variable.id())
             || (state.watch_variables && variable.trainable());
         if watched && (variable.dtype().is_float() || variable.dtype().is_complex()) {
