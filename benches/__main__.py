@@ -172,15 +172,19 @@ def write_readme(rows: list[str]) -> None:
 
 
 def main() -> None:
-    """Runs what the arguments select, all without any."""
-    words, threads, results = sys.argv[1:], len(os.sched_getaffinity(0)), []
+    """Runs what the arguments select, all without any; keeps each result as it comes."""
+    words, threads = sys.argv[1:], len(os.sched_getaffinity(0))
+    path = HERE / "results.json"
+    known = {result["name"]: result for result in json.loads(path.read_text())}
 
     def wanted(name: str) -> bool:
         return not words or any(word in name for word in words)
 
     def keep(result: dict[str, Any]) -> None:
-        results.append(result)
+        known[result["name"]] = result
         print(row(result), flush=True)
+        path.write_text(json.dumps(list(known.values()), indent=1) + "\n")
+        write_readme([row(result) for result in known.values()])
 
     for size in PRODUCTS:
         for count in sorted({1, threads}):
@@ -189,11 +193,6 @@ def main() -> None:
     for name, action, count in CASES:
         if wanted(f"{name} {action}"):
             keep(workload(name, action, count, threads))
-    path = HERE / "results.json"
-    known = {result["name"]: result for result in json.loads(path.read_text())}
-    known |= {result["name"]: result for result in results}
-    path.write_text(json.dumps(list(known.values()), indent=1) + "\n")
-    write_readme([row(result) for result in known.values()])
 
 
 if __name__ == "__main__":
