@@ -62,7 +62,8 @@ fn naive(
     out
 }
 
-fn check<T: Element>(convert: fn(i64) -> T) {
+/// Checks products of one dtype, whose sums may be of another.
+fn check<T: Element, S: Element>(convert: fn(i64) -> T, sum: fn(i64) -> S) {
     let [m, n, k] = [3, 5, 4];
     for transposed in [[false, false], [true, false], [false, true], [true, true]] {
         for batches in [[1, 1], [2, 2], [2, 1], [1, 2]] {
@@ -91,9 +92,9 @@ fn check<T: Element>(convert: fn(i64) -> T) {
             )
             .unwrap();
             let expected = naive(&x, &y, batches, [m, n, k], transposed);
-            let expected: Vec<T> = expected.into_iter().map(convert).collect();
+            let expected: Vec<S> = expected.into_iter().map(sum).collect();
             assert_eq!(
-                c.require().unwrap().as_slice::<T>(),
+                c.require().unwrap().as_slice::<S>(),
                 expected,
                 "{} {transposed:?} {batches:?}",
                 T::DTYPE
@@ -104,16 +105,19 @@ fn check<T: Element>(convert: fn(i64) -> T) {
 
 #[test]
 fn every_dtype_and_transposition() {
-    check(|x| x as f32);
-    check(|x| x as f64);
-    check(|x| f16::from_f64(x as f64));
-    check(|x| bf16::from_f64(x as f64));
-    check(|x| x as i8);
-    check(|x| x as i32);
-    check(|x| x);
-    check(|x| x as u8);
-    check(|x| Complex::new(x as f32, 0.0));
-    check(|x| Complex::new(x as f64, 0.0));
+    fn same<T: Element>(convert: fn(i64) -> T) {
+        check(convert, convert);
+    }
+    same(|x| x as f32);
+    same(|x| x as f64);
+    same(|x| f16::from_f64(x as f64));
+    same(|x| bf16::from_f64(x as f64));
+    check(|x| x as i8, |x| x as i32);
+    same(|x| x as i32);
+    same(|x| x);
+    same(|x| x as u8);
+    same(|x| Complex::new(x as f32, 0.0));
+    same(|x| Complex::new(x as f64, 0.0));
 }
 
 fn floats(data: &[f32], shape: &[usize]) -> Value {
