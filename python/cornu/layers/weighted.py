@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cornu.naming import name_scope
 from cornu.tensor import is_float_dtype, standardize_dtype, standardize_shape
 from cornu.variable import Variable
 
@@ -67,7 +68,7 @@ class Weighted:
         dtype = self.variable_dtype if dtype is None else standardize_dtype(dtype)
         if initializer is None:
             initializer = "glorot_uniform" if is_float_dtype(dtype) else "zeros"
-        with self._open_name_scope():
+        with name_scope(self.name, caller=self, override_parent=self._parent_path):
             variable = Variable(
                 initializers.get(initializer),
                 shape=() if shape is None else standardize_shape(_sizes(shape)),

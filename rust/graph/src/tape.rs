@@ -98,21 +98,17 @@ pub fn record(rule: Rc<dyn GradientRule>, inputs: SmallVec<[Value; 4]>, outputs:
 
 /// Tells the running tapes that a variable was read as this value.
 pub(crate) fn note_read(variable: &Variable, value: &Value) {
-    let was_assigned = assigned(variable).is_some_and(|new| new.id() == value.id());
     for tape in running() {
         let mut state = tape.0.borrow_mut();
-        // What was computed from earlier reads counts through them.
-        if was_assigned && state.watched.contains(&value.id()) {
-            continue;
-        }
         let watched = state.watched_variables.contains(&variable.id())
             || (state.watch_variables && variable.trainable());
         if watched && (variable.dtype().is_float() || variable.dtype().is_complex()) {
-            state.watched.insert(value.id());
-            let reads = state.reads.entry(variable.id()).or_default();
-            if !reads.iter().any(|known| known.id() == value.id()) {
-                reads.push(value.clone());
+            // A known read; or what was assigned, and computed from earlier reads, counts through them.
+            if !state.watched.insert(value.id()) {
+                continue;
             }
+            let reads = state.reads.entry(variable.id()).or_default();
+            reads.push(value.clone());
         }
     }
 }
