@@ -33,18 +33,28 @@ ARGUMENTS = """
 
 @dataclasses.dataclass
 class Files:
-    """Where the weights for ImageNet are: names and hashes, with the classifier and without."""
+    """Where the weights for ImageNet are: names and hashes, with the classifier and without.
+
+    Args:
+        folder: address of the folder.
+        prefix: what both names begin with.
+        hashes: of both files, None where there is none.
+        no_top: what the name of the file without the classifier ends with.
+        remote: both names in the folder, where they are others.
+    """
 
     folder: str
-    top: tuple[str, str | None]
-    no_top: tuple[str, str | None]
+    prefix: str
+    hashes: tuple[str | None, str | None] = (None, None)
+    no_top: str = "_notop"
     remote: tuple[str, str] | None = None
 
     def fetch(self, include_top: bool) -> str:
         """Downloads the file where there is none yet and returns its path."""
         from cornu.utils import get_file
 
-        name, digest = self.top if include_top else self.no_top
+        name = f"{self.prefix}{'' if include_top else self.no_top}.h5"
+        digest = self.hashes[not include_top]
         remote = name if self.remote is None else self.remote[not include_top]
         options = {} if digest is None else {"file_hash": digest}
         return get_file(name, self.folder + remote, cache_subdir="models", **options)

@@ -108,9 +108,7 @@ def _build(app: Application, which: str, prepare: bool) -> Model:
     else:
         x = _normalized()(app.pooled(x))
     prefix = f"convnext_{which}"
-    files = Files(
-        f"{HOME}convnext/", (f"{prefix}.h5", hashes[0]), (f"{prefix}_notop.h5", hashes[1])
-    )
+    files = Files(f"{HOME}convnext/", prefix, hashes)
     return app.model(image, x, lambda: files)
 
 

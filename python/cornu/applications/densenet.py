@@ -59,9 +59,7 @@ def _variant(depth: int) -> Any:
         x = _normalized(app, x, "bn", "relu")
         x = app.head(x, no_top=("avg_pool", "max_pool"))
         prefix = f"densenet{depth}_weights_tf_dim_ordering_tf_kernels"
-        files = Files(
-            f"{HOME}densenet/", (f"{prefix}.h5", hashes[0]), (f"{prefix}_notop.h5", hashes[1])
-        )
+        files = Files(f"{HOME}densenet/", prefix, hashes)
         return app.model(image, x, lambda: files)
 
     return standard(f"DenseNet{depth}", f"densenet{depth}", f"Makes DenseNet{depth}.", build)

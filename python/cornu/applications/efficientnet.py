@@ -141,11 +141,7 @@ def _variant(which: str) -> Any:
             x, no_top=("avg_pool", "max_pool"), dropout=dropout, kernel_initializer=dense()
         )
         prefix = f"efficientnet{which.lower()}"
-        files = Files(
-            "https://storage.googleapis.com/keras-applications/",
-            (f"{prefix}.h5", hashes[0]),
-            (f"{prefix}_notop.h5", hashes[1]),
-        )
+        files = Files("https://storage.googleapis.com/keras-applications/", prefix, hashes)
         return app.model(image, x, lambda: files)
 
     return standard(public, public.lower(), f"Makes {public}.", build)

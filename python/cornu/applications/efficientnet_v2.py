@@ -131,9 +131,7 @@ def _build(app: Application, which: str, prepare: bool) -> Model:
         bias_initializer=initializers.Constant(0.0),
     )  # fmt: skip
     prefix = f"efficientnetv2-{which}"
-    files = Files(
-        f"{HOME}efficientnet_v2/", (f"{prefix}.h5", hashes[0]), (f"{prefix}_notop.h5", hashes[1])
-    )
+    files = Files(f"{HOME}efficientnet_v2/", prefix, hashes)
     return app.model(image, x, lambda: files)
 
 

@@ -7,11 +7,10 @@ from cornu.applications.construction import HOME, Application, Files, standard
 from cornu.applications.imagenet_utils import decode_predictions, preprocessing
 from cornu.applications.inception_v3 import chain, mixed, pooled, stem
 
-_PREFIX = "inception_resnet_v2_weights_tf_dim_ordering_tf_kernels"
 _FILES = Files(
     f"{HOME}inception_resnet_v2/",
-    (f"{_PREFIX}.h5", "e693bd0210a403b3192acc6073ad2e96"),
-    (f"{_PREFIX}_notop.h5", "d19885ff4a710c122648d3b5c3b684e4"),
+    "inception_resnet_v2_weights_tf_dim_ordering_tf_kernels",
+    ("e693bd0210a403b3192acc6073ad2e96", "d19885ff4a710c122648d3b5c3b684e4"),
 )
 
 

@@ -6,11 +6,10 @@ from cornu import layers
 from cornu.applications.construction import HOME, Application, Files, standard
 from cornu.applications.imagenet_utils import decode_predictions, preprocessing
 
-_PREFIX = "inception_v3_weights_tf_dim_ordering_tf_kernels"
 _FILES = Files(
     f"{HOME}inception_v3/",
-    (f"{_PREFIX}.h5", "9a0d58056eeedaa3f26cb7ebd46da564"),
-    (f"{_PREFIX}_notop.h5", "bcbd6486424b2319ff4ef7d526e38f63"),
+    "inception_v3_weights_tf_dim_ordering_tf_kernels",
+    ("9a0d58056eeedaa3f26cb7ebd46da564", "bcbd6486424b2319ff4ef7d526e38f63"),
 )
 
 

@@ -109,7 +109,7 @@ def MobileNet(
 
     def files() -> Files:
         prefix = f"mobilenet_{_WIDTHS[alpha]}_{size}_tf"
-        return Files(f"{HOME}mobilenet/", (f"{prefix}.h5", None), (f"{prefix}_no_top.h5", None))
+        return Files(f"{HOME}mobilenet/", prefix, no_top="_no_top")
 
     return app.model(image, x, files)
 

@@ -100,7 +100,7 @@ def MobileNetV2(
 
     def files() -> Files:
         prefix = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{float(alpha)}_{size}"
-        return Files(f"{HOME}mobilenet_v2/", (f"{prefix}.h5", None), (f"{prefix}_no_top.h5", None))
+        return Files(f"{HOME}mobilenet_v2/", prefix, no_top="_no_top")
 
     return app.model(image, app.head(x, average=None), files)
 

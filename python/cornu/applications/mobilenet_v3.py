@@ -160,10 +160,8 @@ def _build(
 
     def files() -> Files:
         variant = f"{kind}{'_minimalistic' if minimalistic else ''}_224_{float(alpha)}"
-        prefix, (top, no_top) = f"weights_mobilenet_v3_{variant}_float", _HASHES[variant]
-        return Files(
-            f"{HOME}mobilenet_v3/", (f"{prefix}.h5", top), (f"{prefix}_no_top_v2.h5", no_top)
-        )
+        prefix = f"weights_mobilenet_v3_{variant}_float"
+        return Files(f"{HOME}mobilenet_v3/", prefix, _HASHES[variant], "_no_top_v2")
 
     return app.model(image, x, files)
 

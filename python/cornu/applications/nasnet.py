@@ -193,8 +193,9 @@ def _build(app: Application, which: str) -> Model:
     prefix, remote = f"nasnet_{which}", f"NASNet-{which}"
     files = Files(
         f"{HOME}nasnet/",
-        (f"{prefix}.h5", hashes[0]),
-        (f"{prefix}_no_top.h5", hashes[1]),
+        prefix,
+        hashes,
+        "_no_top",
         (f"{remote}.h5", f"{remote}-no-top.h5"),
     )
     return app.model(image, app.head(x, average=None), lambda: files)

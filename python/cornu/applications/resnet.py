@@ -98,9 +98,7 @@ def _variant(public: str) -> Any:
         x = _features(app, image, counts, second)
         x = app.head(x, no_top=("avg_pool", "max_pool"))
         prefix = f"{name}_weights_tf_dim_ordering_tf_kernels"
-        files = Files(
-            f"{HOME}resnet/", (f"{prefix}.h5", hashes[0]), (f"{prefix}_notop.h5", hashes[1])
-        )
+        files = Files(f"{HOME}resnet/", prefix, hashes)
         return app.model(image, x, lambda: files)
 
     return standard(public, name, f"Makes {public}.", build)

@@ -39,11 +39,7 @@ def _variant(depth: int) -> Any:
         else:
             x = app.pooled(x)
         prefix = f"vgg{depth}_weights_tf_dim_ordering_tf_kernels"
-        files = Files(
-            f"{HOME}vgg{depth}/",
-            (f"{prefix}.h5", hashes[0]),
-            (f"{prefix}_notop.h5", hashes[1]),
-        )
+        files = Files(f"{HOME}vgg{depth}/", prefix, hashes)
         return app.model(image, x, lambda: files)
 
     return standard(f"VGG{depth}", f"vgg{depth}", f"Makes VGG{depth}.", build)

@@ -6,11 +6,10 @@ from cornu import layers
 from cornu.applications.construction import HOME, Application, Files, standard
 from cornu.applications.imagenet_utils import decode_predictions, preprocessing
 
-_PREFIX = "xception_weights_tf_dim_ordering_tf_kernels"
 _FILES = Files(
     f"{HOME}xception/",
-    (f"{_PREFIX}.h5", "0a58e3b7378bc2990ea3b43d5981f1f6"),
-    (f"{_PREFIX}_notop.h5", "b0042744bf5b25fce3cb969f33bebb97"),
+    "xception_weights_tf_dim_ordering_tf_kernels",
+    ("0a58e3b7378bc2990ea3b43d5981f1f6", "b0042744bf5b25fce3cb969f33bebb97"),
 )
 
 
