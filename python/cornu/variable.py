@@ -4,6 +4,7 @@ import functools
 import math
 import operator
 import os
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,8 @@ from cornu.tensor import (
 
 _AGGREGATIONS = (None, "none", "mean", "sum", "only_first_replica")
 _SYNCHRONIZATIONS = (None, "none", "on_read", "on_write", "auto")
+# By the identities that tapes know.
+_VARIABLES: weakref.WeakValueDictionary[int, "Variable"] = weakref.WeakValueDictionary()
 
 
 class Variable:
@@ -77,10 +80,14 @@ class Variable:
         self._overwrite_with_gradient = False
         with _cornu.Suspended():  # a variable is real, though it is made in a trace
             value = self._first_value(initializer, shape, dtype)
-        self._storage = _cornu.Storage(value, trainable=bool(trainable))
+        self._keep_in(_cornu.Storage(value, trainable=bool(trainable)))
         self._shape = tuple(self._storage.shape)
         self._dtype = self._storage.dtype
         self._casts = self._autocast and is_float_dtype(self._dtype)
+
+    def _keep_in(self, storage: Any) -> None:
+        self._storage = storage
+        _VARIABLES[storage.id] = self
 
     def _check_choice(self, argument: str, value: Any, choices: tuple) -> None:
         if value not in choices:
@@ -307,9 +314,8 @@ class Variable:
     def _detached_copy(self) -> "Variable":
         copy = object.__new__(type(self))
         copy.__dict__.update(self.__dict__)
-        copy._storage = _cornu.Storage(
-            convert_to_tensor(np.array(self._storage.read())), trainable=self.trainable
-        )
+        value = convert_to_tensor(np.array(self._storage.read()))
+        copy._keep_in(_cornu.Storage(value, trainable=self.trainable))
         return copy
 
     def __getstate__(self) -> dict:
@@ -320,10 +326,15 @@ class Variable:
     def __setstate__(self, attributes: dict) -> None:
         value, trainable = attributes.pop("_value"), attributes.pop("_trainable")
         self.__dict__.update(attributes)
-        self._storage = _cornu.Storage(convert_to_tensor(value), trainable=trainable)
+        self._keep_in(_cornu.Storage(convert_to_tensor(value), trainable=trainable))
 
 
 _cast = _cornu.primitive("cast")
+
+
+def variable_of(storage: int) -> Variable | None:
+    """Returns the variable that the storage of this identity is of, None if it is gone."""
+    return _VARIABLES.get(storage)
 
 
 def _check_memory(shape: tuple[int, ...], dtype: str, path: str) -> None:
