@@ -24,8 +24,8 @@ test-python: $(VENV)/test $(MODULE)
 bench: $(VENV)/bench $(MODULE)
 	$(BIN)/python -m benches
 
-bench-kernels:
-	cargo bench -p cornu-kernels
+bench-kernels: $(VENV)/bench $(MODULE)
+	$(BIN)/python -m benches.kernels
 
 lint: $(VENV)/test $(MODULE)
 	cargo fmt --all --check

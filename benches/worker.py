@@ -1,15 +1,14 @@
 """A process that measures one library: it answers each line of JSON that it reads with one."""
 
-import json
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from benches.processes import serve, timed
 from benches.workloads import WORKLOADS
 
 
@@ -105,18 +104,6 @@ def matmul(library: str, size: list[int]) -> Callable[[], Any]:
     return lambda: tf.matmul(a, b)
 
 
-def best(run: Callable[[], Any], seconds: float, between: Callable[[], Any] | None = None) -> float:
-    """Returns the shortest time of a call, of as many as fit into `seconds` and at least three."""
-    times, end = [], time.perf_counter() + seconds
-    while len(times) < 3 or time.perf_counter() < end:
-        if between:
-            between()
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
 class Worker:
     """Answers requests; the last built thing is what is measured."""
 
@@ -146,9 +133,9 @@ class Worker:
         """Prepares a product."""
         self.run = matmul(self.library, size)
 
-    def measure(self, seconds: float) -> float:
-        """Returns the best time of a call."""
-        return best(self.run, seconds)
+    def measure(self, seconds: float) -> tuple[float, float]:
+        """Returns the best and the median time of a call."""
+        return timed(self.run, seconds)
 
     def peak(self) -> float:
         """Returns the rate of multiply-adds of one core, in operations per second."""
@@ -157,15 +144,5 @@ class Worker:
         return _cornu.fma_peak()
 
 
-def main() -> None:
-    """Serves requests `[method, arguments]` until the input ends."""
-    worker = Worker(sys.argv[1])
-    answers, sys.stdout = sys.stdout, sys.stderr
-    for line in sys.stdin:
-        method, arguments = json.loads(line)
-        answers.write(json.dumps(getattr(worker, method)(**arguments)) + "\n")
-        answers.flush()
-
-
 if __name__ == "__main__":
-    main()
+    serve(Worker(sys.argv[1]))

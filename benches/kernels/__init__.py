@@ -1,0 +1,1 @@
+"""Measures single operations against those of peers: `python -m benches.kernels`."""
