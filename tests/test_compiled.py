@@ -109,6 +109,17 @@ def test_a_real_size_specialises():
     assert f(np.ones((5, 2), "float32")).numpy().tolist() == [5, 5]
 
 
+def test_sizes_that_variables_fix_stay_known():
+    variable = Variable(np.zeros(4, "float32"))
+    optimizer = cornu.optimizers.Adam(0.5)
+    optimizer.build([variable])
+    step = cornu.function(lambda gradient: optimizer.apply([gradient], [variable]))
+    step(np.ones(4, "float32"))
+    np.testing.assert_allclose(variable, np.full(4, -0.5), rtol=1e-5)
+    with pytest.raises(ValueError, match="5"):
+        step(np.ones(5, "float32"))
+
+
 def test_a_change_of_a_layer_is_seen():
     class Gain(layers.Layer):
         def __init__(self):

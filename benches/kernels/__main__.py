@@ -109,7 +109,8 @@ def main() -> None:
     wanted = [
         case
         for case in CASES.values()
-        if not arguments.words or any(word in case.title for word in arguments.words)
+        if not arguments.words
+        or any(word.lower() in case.title.lower() for word in arguments.words)
     ]
     known = {(kept["name"], kept["threads"]): kept for kept in json.loads(RESULTS.read_text())}
     libraries = [name for name in LIBRARIES if find_spec(name)]

@@ -41,10 +41,14 @@ class Case:
     def arguments(self) -> dict[str, Any]:
         """Returns the arrays, always the same, and the options."""
         random = np.random.default_rng(zlib.crc32(self.title.encode()))
-        shapes = {**self.inputs, **self.weights}
         arrays = {
-            name: random.standard_normal(shape, dtype="float32") for name, shape in shapes.items()
+            name: random.standard_normal(shape, dtype="float32")
+            for name, shape in (self.inputs | self.weights).items()
         }
+        for name, shape in self.weights.items():
+            arrays[name] /= np.float32(prod(shape[:-1]) ** 0.5)  # outputs near one, as in networks
+        if "variance" in arrays:
+            arrays["variance"] **= 2
         return {**arrays, **self.options}
 
 
@@ -153,4 +157,108 @@ def pooling() -> Iterator[Case]:
             yield Case(op, name, {"x": x}, {}, {"size": size, **options}, traffic=traffic)
 
 
-CASES = {case.title: case for family in (products, convolutions, pooling) for case in family()}
+def resizing() -> Iterator[Case]:
+    """Images of other sizes, between pixels by two lines."""
+    for network, side, channels, result, batch in (
+        ("images", 300, 3, 224, 8),
+        ("U-Net", 64, 128, 128, 1),
+        ("U-Net", 64, 128, 128, 8),
+        ("FPN", 28, 256, 56, 1),
+    ):
+        x = (batch, side, side, channels)
+        name = f"{network} {sizes(side, side, channels)} to {sizes(result, result)}, batch {batch}"
+        traffic = 4 * batch * channels * (side**2 + result**2)
+        yield Case("resize_bilinear", name, {"x": x}, {}, {"side": result}, traffic=traffic)
+
+
+def normalization() -> Iterator[Case]:
+    """Norms of the last axis, or of groups of it; inference but for `batch_norm_training`."""
+    affine = ("gamma", "beta")
+    for op, shape, weights, options in (
+        ("batch_norm", (56, 56, 64), (*affine, "mean", "variance"), {}),
+        ("batch_norm_training", (56, 56, 64), affine, {}),
+        ("batch_norm_training", (14, 14, 512), affine, {}),
+        ("layer_norm", (128, 256), affine, {}),
+        ("layer_norm", (512, 768), affine, {}),
+        ("group_norm", (32, 32, 128), affine, {"groups": 32}),
+        ("rms_norm", (512, 768), ("scale",), {}),
+    ):
+        for batch in (1, 8):
+            yield Case(
+                op,
+                f"{sizes(*shape)}, batch {batch}",
+                {"x": (batch, *shape)},
+                dict.fromkeys(weights, shape[-1:]),
+                {"epsilon": 1e-3, **options},
+                traffic=8 * batch * prod(shape),
+            )
+
+
+def elementwise() -> Iterator[Case]:
+    """Softmax, GELU by the error function, relu(a * b + c), and steps of Adam."""
+    for op, shape in (
+        ("softmax", (32, 1000)),
+        ("softmax", (4096, 128)),
+        ("softmax", (4096, 1024)),
+        ("gelu", (512, 768)),
+        ("gelu", (512, 3072)),
+    ):
+        yield Case(op, sizes(*shape), {"x": shape}, traffic=8 * prod(shape))
+    for n in (10**4, 10**6, 10**7):
+        shapes = dict.fromkeys("abc", (n,))
+        yield Case("multiply_add_relu", f"{n}", shapes, traffic=16 * n)
+    for count, shape in ((200, (64,)), (50, (256, 256)), (8, (1024, 1024))):
+        # The gradients, and the first values of the variables.
+        shapes = {f"variable{i}": shape for i in range(count)}
+        name = f"{count} variables {sizes(*shape)}"
+        yield Case("adam", name, shapes, traffic=28 * count * prod(shape))
+
+
+def recurrence() -> Iterator[Case]:
+    """Layers of 100 steps that return all of them.
+
+    Training is the layer and the gradients of its input and weights, from that of its output.
+    """
+    steps = 100
+    for op, gates in (("lstm", 4), ("gru", 3)):
+        for units in (64, 256):
+            for batch in (1, 32):
+                weights = {
+                    "kernel": (units, gates * units),
+                    "recurrent_kernel": (units, gates * units),
+                    "bias": (2, gates * units) if op == "gru" else (gates * units,),
+                }
+                name = f"{steps} steps, {units} units, batch {batch}"
+                x = {"x": (batch, steps, units)}
+                operations = 2 * steps * batch * 2 * units * gates * units
+                yield Case(op, name, x, weights, operations=operations)
+                x = {**x, "gradient": x["x"]}
+                yield Case(f"{op}_training", name, x, weights, operations=3 * operations)
+
+
+def attention() -> Iterator[Case]:
+    """Attention of 8 heads of 64 (batch, steps, heads, size), without a mask.
+
+    Training is the op and the gradients of its inputs, from that of its output.
+    """
+    heads, size = 8, 64
+    for steps in (128, 512, 2048):
+        shapes = dict.fromkeys(("query", "key", "value"), (1, steps, heads, size))
+        operations = 4 * heads * size * steps**2
+        name = f"{steps} steps, {heads} heads of {size}"
+        yield Case("attention", name, shapes, operations=operations)
+        shapes = {**shapes, "gradient": shapes["query"]}
+        yield Case("attention_training", name, shapes, operations=3 * operations)
+
+
+FAMILIES = (
+    products,
+    convolutions,
+    pooling,
+    resizing,
+    normalization,
+    elementwise,
+    recurrence,
+    attention,
+)
+CASES = {case.title: case for family in FAMILIES for case in family()}

@@ -26,8 +26,7 @@ class Worker:
         if function is None:
             return False
         self.call = function(**CASES[case].arguments())
-        results = self.call.read(self.call.run())
-        np.savez(outputs, *(results if isinstance(results, list) else [results]))
+        np.savez(outputs, *self.call.outputs())
         return True
 
     def measure(self, seconds: float) -> tuple[float, float]:

@@ -115,6 +115,10 @@ class _Sizes:
                 if size == f"n{symbol}":
                     real[axis] = True
 
+    def keep_all(self) -> None:
+        """Keeps all sizes known."""
+        self.real = [[True] * len(usual) for usual in self.usual]
+
 
 class CompiledFunction:
     """A function that is traced into a plan at its first call with arguments of a kind.
@@ -194,6 +198,11 @@ class CompiledFunction:
             except _cornu.SpecializeError as error:
                 sizes.keep(specs, error.args[1])
                 continue
+            except ValueError:
+                # What doesn't hold for all sizes may hold for these; else the error tells them.
+                specs = tuple(shapes)
+                entry = self._trace(args, kwargs, list(zip(specs, dtypes, strict=True)))
+                sizes.keep_all()
             _put(self._entries, (general, specs), entry)
             return entry
 

@@ -11,3 +11,14 @@ def matmul(a: np.ndarray, b: np.ndarray) -> Call:
 
 def dense(x: np.ndarray, kernel: np.ndarray) -> Call:
     return matmul(x, kernel)
+
+
+def multiply_add_relu(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> Call:
+    result = np.empty_like(a)
+
+    def run() -> np.ndarray:
+        np.multiply(a, b, out=result)
+        np.add(result, c, out=result)
+        return np.maximum(result, 0, out=result)
+
+    return Call(run)

@@ -1,6 +1,7 @@
 """PyTorch's functions, without records for gradients; images in memory channels last."""
 
 import os
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def weights(kernel: np.ndarray, depthwise: bool) -> torch.Tensor:
 
 
 def convolution(
-    x: np.ndarray, kernel: np.ndarray, strides: int, padding: str, depthwise: bool = False
+    x: np.ndarray, kernel: np.ndarray, strides: int, padding: str, depthwise: bool
 ) -> Call:
     groups = x.shape[3] if depthwise else 1
     pads = border(padding, kernel.shape[0])
@@ -69,14 +70,6 @@ def gradients(
     return Call(run, lambda result: np.transpose(result, axes))
 
 
-def conv2d(x: np.ndarray, kernel: np.ndarray, **window: Any) -> Call:
-    return convolution(x, kernel, **window)
-
-
-def depthwise_conv2d(x: np.ndarray, kernel: np.ndarray, **window: Any) -> Call:
-    return convolution(x, kernel, **window, depthwise=True)
-
-
 def input_gradient(
     gradient: np.ndarray, kernel: np.ndarray, side: int, depthwise: bool, **window: Any
 ) -> Call:
@@ -92,20 +85,12 @@ def kernel_gradient(
     return gradients(x, kernel, gradient, [False, True, False], depthwise=depthwise, **window)
 
 
-def conv2d_input_gradient(**arguments: Any) -> Call:
-    return input_gradient(**arguments, depthwise=False)
-
-
-def conv2d_kernel_gradient(**arguments: Any) -> Call:
-    return kernel_gradient(**arguments, depthwise=False)
-
-
-def depthwise_conv2d_input_gradient(**arguments: Any) -> Call:
-    return input_gradient(**arguments, depthwise=True)
-
-
-def depthwise_conv2d_kernel_gradient(**arguments: Any) -> Call:
-    return kernel_gradient(**arguments, depthwise=True)
+conv2d = partial(convolution, depthwise=False)
+depthwise_conv2d = partial(convolution, depthwise=True)
+conv2d_input_gradient = partial(input_gradient, depthwise=False)
+conv2d_kernel_gradient = partial(kernel_gradient, depthwise=False)
+depthwise_conv2d_input_gradient = partial(input_gradient, depthwise=True)
+depthwise_conv2d_kernel_gradient = partial(kernel_gradient, depthwise=True)
 
 
 def max_pool(x: np.ndarray, size: int, strides: int, padding: str) -> Call:
@@ -119,3 +104,149 @@ def average_pool(x: np.ndarray, size: int, strides: int, padding: str) -> Call:
         lambda: functional.avg_pool2d(x, size, strides, pads, count_include_pad=False),
         channels_last,
     )
+
+
+def resize_bilinear(x: np.ndarray, side: int) -> Call:
+    x = images(x)
+    return Call(lambda: functional.interpolate(x, (side, side), mode="bilinear"), channels_last)
+
+
+def batch_norm(
+    x: np.ndarray,
+    gamma: np.ndarray,
+    beta: np.ndarray,
+    mean: np.ndarray,
+    variance: np.ndarray,
+    epsilon: float,
+) -> Call:
+    moments = [torch.from_numpy(array) for array in (mean, variance, gamma, beta)]
+    x = images(x)
+    return Call(lambda: functional.batch_norm(x, *moments, eps=epsilon), channels_last)
+
+
+def batch_norm_training(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, epsilon: float) -> Call:
+    x, gamma, beta = images(x), torch.from_numpy(gamma), torch.from_numpy(beta)
+    return Call(
+        lambda: functional.batch_norm(x, None, None, gamma, beta, training=True, eps=epsilon),
+        channels_last,
+    )
+
+
+def layer_norm(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, epsilon: float) -> Call:
+    x, gamma, beta = (torch.from_numpy(array) for array in (x, gamma, beta))
+    return Call(lambda: functional.layer_norm(x, gamma.shape, gamma, beta, epsilon))
+
+
+def group_norm(
+    x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, epsilon: float, groups: int
+) -> Call:
+    x, gamma, beta = images(x), torch.from_numpy(gamma), torch.from_numpy(beta)
+    return Call(lambda: functional.group_norm(x, groups, gamma, beta, epsilon), channels_last)
+
+
+def rms_norm(x: np.ndarray, scale: np.ndarray, epsilon: float) -> Call:
+    x, scale = torch.from_numpy(x), torch.from_numpy(scale)
+    return Call(lambda: functional.rms_norm(x, scale.shape, scale, epsilon))
+
+
+def softmax(x: np.ndarray) -> Call:
+    x = torch.from_numpy(x)
+    return Call(lambda: torch.softmax(x, -1))
+
+
+def gelu(x: np.ndarray) -> Call:
+    x = torch.from_numpy(x)
+    return Call(lambda: functional.gelu(x))
+
+
+def multiply_add_relu(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> Call:
+    a, b, c = (torch.from_numpy(array) for array in (a, b, c))
+    return Call(lambda: torch.addcmul(c, a, b).relu_())
+
+
+def adam(**arrays: np.ndarray) -> Call:
+    """PyTorch's update of all variables in one kernel."""
+    variables = [torch.tensor(array) for array in arrays.values()]
+    for variable, array in zip(variables, arrays.values(), strict=True):
+        variable.grad = torch.from_numpy(array)
+    step = torch.optim.Adam(variables, lr=0.001, eps=1e-7, fused=True).step
+    return Call(step, lambda _: [variable.numpy() for variable in variables])
+
+
+def gate_order(array: np.ndarray, order: list[int]) -> torch.Tensor:
+    """Weights with their gates in another order, transposed."""
+    parts = np.split(array, len(order), axis=-1)
+    return torch.from_numpy(
+        np.ascontiguousarray(np.concatenate([parts[gate] for gate in order], axis=-1).T)
+    )
+
+
+def recurrent_layer(
+    kind: Any, order: list[int], x: np.ndarray, weights: dict[str, np.ndarray]
+) -> tuple[Any, Any]:
+    """A layer and its input; `order` holds the places of its gates among Keras's."""
+    layer = kind(x.shape[2], len(weights["recurrent_kernel"]), batch_first=True)
+    biases = np.zeros((2, weights["bias"].shape[-1]), "float32")
+    biases[: weights["bias"].ndim] = weights["bias"]
+    arrays = (weights["kernel"], weights["recurrent_kernel"], *biases)
+    for parameter, array in zip(layer.parameters(), arrays, strict=True):
+        parameter.copy_(gate_order(array, order))
+    return layer, torch.from_numpy(x)
+
+
+def recurrent(kind: Any, order: list[int], x: np.ndarray, **weights: np.ndarray) -> Call:
+    layer, x = recurrent_layer(kind, order, x, weights)
+    return Call(lambda: layer(x)[0])
+
+
+def trained(function: Any, sources: list[Any], gradient: np.ndarray) -> Any:
+    """Returns a function that computes the gradients of `sources`, from that of the output."""
+    gradient = torch.from_numpy(gradient)
+
+    def run() -> Any:
+        with torch.enable_grad():
+            return torch.autograd.grad(function(), sources, gradient)
+
+    return run
+
+
+def recurrent_training(
+    kind: Any, order: list[int], x: np.ndarray, gradient: np.ndarray, **weights: np.ndarray
+) -> Call:
+    layer, x = recurrent_layer(kind, order, x, weights)
+    x.requires_grad_()
+
+    def read(results: Any) -> list[np.ndarray]:
+        x, *found = map(np.asarray, results)
+        # Each gate's place in Keras's order is where `order` has it.
+        back = [order.index(gate) for gate in range(len(order))]
+        kernel, recurrent_kernel, *biases = (np.asarray(gate_order(a.T, back)).T for a in found)
+        bias = np.stack(biases) if weights["bias"].ndim == 2 else biases[0]
+        return [x, kernel, recurrent_kernel, bias]
+
+    return Call(trained(lambda: layer(x)[0], [x, *layer.parameters()], gradient), read)
+
+
+LSTM, GRU = (torch.nn.LSTM, [0, 1, 2, 3]), (torch.nn.GRU, [1, 0, 2])
+lstm, lstm_training = partial(recurrent, *LSTM), partial(recurrent_training, *LSTM)
+gru, gru_training = partial(recurrent, *GRU), partial(recurrent_training, *GRU)
+
+
+def heads_first(x: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(np.swapaxes(x, 1, 2)))
+
+
+def steps_first(x: torch.Tensor) -> np.ndarray:
+    return np.swapaxes(np.asarray(x), 1, 2)
+
+
+def attention(**arrays: np.ndarray) -> Call:
+    inputs = [heads_first(array) for array in arrays.values()]
+    return Call(lambda: functional.scaled_dot_product_attention(*inputs), steps_first)
+
+
+def attention_training(gradient: np.ndarray, **arrays: np.ndarray) -> Call:
+    inputs = [heads_first(array).requires_grad_() for array in arrays.values()]
+    gradient = np.ascontiguousarray(np.swapaxes(gradient, 1, 2))
+    run = trained(lambda: functional.scaled_dot_product_attention(*inputs), inputs, gradient)
+    return Call(run, lambda results: [steps_first(result) for result in results])
