@@ -1,6 +1,8 @@
 """Functions that run as plans."""
 
+import gc
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -147,3 +149,108 @@ def test_settings_are_part_of_the_signature():
     finally:
         cornu.config.set_epsilon(1e-7)
     assert len(calls) == 2
+
+
+SPECS = [cornu.KerasTensor((None, 2)), cornu.InputSpec(shape=(), dtype="float32")]
+
+
+def test_an_input_signature_makes_tensors():
+    """As `tf.function` does: one trace serves numbers, lists and other dtypes of arrays."""
+    calls = []
+
+    @cornu.function(input_signature=SPECS)
+    def f(x, y):
+        calls.append((x.dtype, y.dtype))
+        return x * y
+
+    for x in (ONES, ONES.tolist(), ONES.astype("int64"), np.ones((5, 2))):
+        for y in (2, 2.0, np.float64(2)):
+            assert np.unique(f(x, y=y)).tolist() == [2]
+    assert calls == [("float32", "float32")]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        (ONES,),
+        (ONES, 1.0, 2.0),
+        (ONES[0], 1.0),
+        (np.ones((3, 3), "float32"), 1.0),
+        (cornu.ops.ones((3, 2), "float64"), 1.0),
+        (ONES, "one"),
+        (ONES, None),
+        ({"x": ONES}, 1.0),
+    ],
+    ids=["few", "many", "rank", "size", "dtype", "text", "nothing", "structure"],
+)
+def test_arguments_that_do_not_fit_the_input_signature(args):
+    f = cornu.function(lambda x, y: x * y, input_signature=SPECS)
+    with pytest.raises(TypeError):
+        f(*args)
+
+
+def test_input_signatures_of_structures_and_defaults():
+    spec = cornu.KerasTensor((None,))
+    f = cornu.function(
+        lambda d, scale=3.0: d["a"] * d["b"][0] * scale, input_signature=[{"a": spec, "b": [spec]}]
+    )
+    assert f({"a": [1], "b": [[2.0]]}).numpy().tolist() == [6]
+    assert f({"a": [1], "b": [[2.0]]}, scale=1.0).numpy().tolist() == [2]
+    with pytest.raises(TypeError, match="list"):
+        f({"a": [1], "b": 2.0})
+
+
+@pytest.mark.parametrize("signature", [SPECS[0], [3], "float32"], ids=["bare", "number", "text"])
+def test_an_input_signature_is_a_list_of_specs(signature):
+    with pytest.raises(TypeError, match="input_signature"):
+        cornu.function(lambda x: x, input_signature=signature)
+
+
+def test_each_argument_without_default_has_a_spec():
+    with pytest.raises(TypeError, match="no spec for argument 'y'"):
+        cornu.function(lambda x, y: x, input_signature=SPECS[:1])(ONES, 1.0)
+
+
+class Scale:
+    def __init__(self, scale):
+        self.scale = scale
+
+    @cornu.function
+    def by_scale(self, x):
+        """Scales."""
+        return x * self.scale
+
+    @cornu.function(input_signature=[cornu.KerasTensor((None,))])
+    def of_list(self, x):
+        return self.by_scale(x) + 1.0
+
+
+def test_methods_have_plans_for_each_object():
+    two, three = Scale(2.0), Scale(3.0)
+    assert two.by_scale(ONES).numpy()[0, 0] == 2
+    assert three.by_scale(ONES).numpy()[0, 0] == 3
+    assert two.by_scale is two.by_scale
+    assert two.by_scale.__doc__ == "Scales."
+    assert three.of_list([1, 2]).numpy().tolist() == [4, 7]
+    assert Scale.by_scale(two, ONES).numpy()[0, 0] == 2
+    gone = weakref.ref(two)
+    del two
+    gc.collect()
+    assert gone() is None
+
+
+def test_an_unhashable_argument_is_known_by_identity():
+    class Options:
+        __hash__ = None
+
+        def __init__(self, scale):
+            self.scale = scale
+
+    f = cornu.function(lambda x, options: x * options.scale)
+    for scale in range(1, 50):  # a freed object's place would be taken by the next
+        assert f(ONES, Options(float(scale))).numpy()[0, 0] == scale
+
+
+def test_arguments_of_tf_function_are_taken():
+    f = cornu.function(autograph=False, jit_compile=True, reduce_retracing=True)(lambda x: x + 1.0)
+    assert f(ONES).numpy()[0, 0] == 2

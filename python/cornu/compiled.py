@@ -1,10 +1,12 @@
 """Functions that are traced once per signature and then run as plans."""
 
 import functools
+import inspect
 import traceback
+import types
 import warnings
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 
 from cornu import _cornu, config, tree
 from cornu.scopes import state
-from cornu.tensor import Tensor
+from cornu.tensor import Tensor, convert_to_tensor
 from cornu.tracking import Clock
 from cornu.variable import Variable
 
@@ -120,6 +122,63 @@ class _Sizes:
         self.real = [[True] * len(usual) for usual in self.usual]
 
 
+class _Signature:
+    """What a function's first arguments must be.
+
+    Args:
+        function: the function.
+        specs: structures of what has a shape and a dtype, one for each argument.
+
+    Raises:
+        TypeError: if they are something else, or an argument has neither a spec nor a default.
+    """
+
+    def __init__(self, function: Callable, specs: Sequence[Any]) -> None:
+        self.specs = tuple(specs)
+        self.name = getattr(function, "__qualname__", repr(function))
+        self.signature = inspect.signature(function)
+        parameters = list(self.signature.parameters.values())
+        for parameter in parameters[len(self.specs) :]:
+            plain = parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+            if plain and parameter.default is parameter.empty:
+                raise TypeError(f"`input_signature` has no spec for argument '{parameter.name}'.")
+
+    def arguments(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        """Returns the arguments of a call, tensors where there are specs.
+
+        Raises:
+            TypeError: if they don't fit the specs.
+        """
+        bound = self.signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        count = len(self.specs)
+        if len(bound.args) < count:
+            raise TypeError(
+                f"`input_signature` has {count} specs, received {len(bound.args)} arguments."
+            )
+        try:
+            given = tree.map_structure_up_to(self.specs, _fitting, self.specs, bound.args[:count])
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"Arguments of `{self.name}` don't fit its `input_signature`: {error}"
+            ) from None
+        return (*given, *bound.args[count:]), bound.kwargs
+
+
+def _fitting(spec: Any, value: Any) -> Tensor:
+    """Returns a value as a tensor of the dtype and shape that a spec asks for."""
+    if isinstance(value, Tensor | Variable) and spec.dtype not in (None, value.dtype):
+        raise TypeError(f"Expected a tensor of dtype {spec.dtype}, received {value.dtype}.")
+    tensor = convert_to_tensor(value, spec.dtype)
+    sizes = None if spec.shape is None else tuple(spec.shape)
+    if sizes is not None and (
+        len(sizes) != len(tensor.shape)
+        or any(a is not None and a != b for a, b in zip(sizes, tensor.shape, strict=True))
+    ):
+        raise TypeError(f"Expected a tensor of shape {sizes}, received {tuple(tensor.shape)}.")
+    return tensor
+
+
 class CompiledFunction:
     """A function that is traced into a plan at its first call with arguments of a kind.
 
@@ -130,23 +189,40 @@ class CompiledFunction:
     Args:
         function: a function of tensors, in any structure. What it does beside computing, such as
             printing, happens only while it is traced.
+        input_signature: what the first arguments must be, as `function` takes it.
     """
 
-    def __init__(self, function: Callable) -> None:
+    def __init__(self, function: Callable, input_signature: Sequence[Any] | None = None) -> None:
         self.function = function
+        self.input_signature = input_signature
+        self._signature: _Signature | None = None  # made at the first call: a method has no self
+        self._methods: dict[int, tuple[weakref.ref, CompiledFunction]] = {}
         self._exact: dict[Any, _Entry] = {}  # by the very shapes
         self._entries: dict[Any, _Entry] = {}
         self._sizes: dict[Any, _Sizes] = {}
         self._runs_eagerly = False
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(self, function, updated=())
 
     def __reduce__(self) -> tuple:
-        return CompiledFunction, (self.function,)
+        return CompiledFunction, (self.function, self.input_signature)
 
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+    def __get__(self, instance: Any, owner: Any = None) -> "CompiledFunction":
+        """Returns the function of one object, with plans of its own."""
+        if instance is None:
+            return self
+        key = id(instance)
+        if key not in self._methods:
+            methods = self._methods
+            reference = weakref.ref(instance, lambda _: methods.pop(key, None))
+            method = CompiledFunction(_Method(self.function, reference), self.input_signature)
+            methods[key] = reference, method
+        return self._methods[key][1]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.input_signature is not None:
+            if self._signature is None:
+                self._signature = _Signature(self.function, self.input_signature)
+            args, kwargs = self._signature.arguments(args, kwargs)
         if self._runs_eagerly or _cornu.tracing() or state.tapes or state.stateless is not None:
             return self.function(*_as_tensors(args), **_as_tensors(kwargs))
         operands: list[Any] = []
@@ -253,22 +329,68 @@ class CompiledFunction:
         return next(reversed(self._entries.values())).plan
 
 
-def function(function: Callable | None = None) -> Callable:
+def function(
+    func: Callable | None = None,
+    input_signature: Sequence[Any] | None = None,
+    autograph: bool = True,
+    jit_compile: bool | None = None,
+    reduce_retracing: bool = False,
+) -> Callable:
     """Makes a function run as a plan, traced once per kind of arguments.
 
     Tapes, layers, optimizers and assignments to variables inside are part of the plan. A function
-    that needs the value of a tensor runs eagerly, after one warning that names the line.
+    that needs the value of a tensor runs eagerly, after one warning that names the line. Of a
+    method, each object has plans of its own.
 
     Args:
-        function: a function of tensors, in any structure.
+        func: a function of tensors, in any structure; None makes a decorator.
+        input_signature: a list of what the first arguments must be: structures of what has a
+            shape and a dtype, such as `KerasTensor([None, 2])` and `InputSpec(shape=...)`.
+            Numbers, lists and arrays become tensors of these dtypes.
+        autograph: taken as TensorFlow's name; Python's control flow is never rewritten.
+        jit_compile: taken as TensorFlow's name; plans are always compiled.
+        reduce_retracing: taken as TensorFlow's name; sizes that differ are always left unknown.
+
+    Raises:
+        TypeError: if `input_signature` is no list of specs; in a call, if an argument does not
+            fit its spec.
 
     >>> double = cornu.function(lambda x: x + x)
     >>> double(np.ones(2, "float32")).numpy()
     array([2., 2.], dtype=float32)
     """
-    if function is None:
-        return CompiledFunction
-    return CompiledFunction(function)
+    del autograph, jit_compile, reduce_retracing
+    if input_signature is not None:
+        leaves = tree.flatten(input_signature) if isinstance(input_signature, list | tuple) else ()
+        if not leaves or not all(
+            hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves
+        ):
+            raise TypeError(
+                "`input_signature` must be a list of what has a shape and a dtype. Received: "
+                f"input_signature={input_signature}"
+            )
+    if func is None:
+        return functools.partial(CompiledFunction, input_signature=input_signature)
+    return CompiledFunction(func, input_signature)
+
+
+class _Method:
+    """A method of an object that is not kept alive."""
+
+    def __init__(self, function: Callable, reference: weakref.ref) -> None:
+        self.function, self.reference = function, reference
+        functools.update_wrapper(self, function, updated=())
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        _, *others = inspect.signature(self.function).parameters.values()
+        return inspect.Signature(others)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(self.reference(), *args, **kwargs)
+
+    def __reduce__(self) -> tuple:
+        return types.MethodType, (self.function, self.reference())
 
 
 def _as_tensors(structure: Any) -> Any:
@@ -301,8 +423,25 @@ def _structure(value: Any, operands: list[Any]) -> Any:
     try:
         hash(value)
     except TypeError:
-        return "object", id(value)
+        return _Same(value)
+    if kind.__eq__ is object.__eq__ and kind.__weakrefoffset__:
+        return weakref.ref(value)  # a model or an optimizer lives no longer for it
     return kind, value
+
+
+class _Same:
+    """A key for one object that is no key itself; it is kept, as another may get its `id`."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
 
 
 def _kept(leaf: Any, tensors: list[Any]) -> Any:
