@@ -1,5 +1,8 @@
 """Tensors, and what shapes and dtypes may look like."""
 
+import functools
+import math
+import os
 from typing import Any
 
 from cornu import _cornu, config
@@ -131,3 +134,27 @@ def holds_strings(value: Any) -> bool:
 def is_tensor(value: Any) -> bool:
     """Returns whether `value` is a tensor with values, or one of a running trace."""
     return isinstance(value, Tensor)
+
+
+def check_memory(shape: tuple[int, ...], dtype: str, what: str) -> None:
+    """Refuses a tensor that no memory of this machine can hold, before work is spent on it.
+
+    Raises:
+        MemoryError: if it is larger than the machine's memory.
+    """
+    digits = "".join(c for c in dtype if c.isdigit())
+    size = math.prod(shape) * max(int(digits or 8) // 8, 1)
+    if size > _memory():
+        raise MemoryError(
+            f"The {what} of shape {shape} and dtype {dtype} needs {size} bytes; this machine has "
+            f"{_memory()}"
+        )
+
+
+@functools.cache
+def _memory() -> int:
+    """Returns the bytes of the machine's memory, as far as the system tells."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 2**48

@@ -1,9 +1,6 @@
 """Variables: what layers, optimizers and metrics keep between calls."""
 
-import functools
-import math
 import operator
-import os
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +13,7 @@ from cornu.scopes import state
 from cornu.tensor import (
     OPERATORS,
     Tensor,
+    check_memory,
     convert_to_tensor,
     is_float_dtype,
     standardize_dtype,
@@ -123,7 +121,7 @@ class Variable:
                 f"dimensions). Received: shape={shape} for variable path='{self._path}'"
             )
         dtype = standardize_dtype(dtype)
-        _check_memory(shape, dtype, self._path)
+        check_memory(shape, dtype, f"variable {self._path!r}")
         value = convert_to_tensor(initializer(shape, dtype=dtype), dtype)
         if tuple(value.shape) != shape:
             raise ValueError(
@@ -335,30 +333,6 @@ _cast = _cornu.primitive("cast")
 def variable_of(storage: int) -> Variable | None:
     """Returns the variable that the storage of this identity is of, None if it is gone."""
     return _VARIABLES.get(storage)
-
-
-def _check_memory(shape: tuple[int, ...], dtype: str, path: str) -> None:
-    """Refuses a variable that no memory of this machine can hold, as a broken config asks for.
-
-    Raises:
-        MemoryError: if it is larger than the machine's memory.
-    """
-    digits = "".join(c for c in dtype if c.isdigit())
-    size = math.prod(shape) * max(int(digits or 8) // 8, 1)
-    if size > _memory():
-        raise MemoryError(
-            f"The variable {path!r} of shape {shape} and dtype {dtype} needs {size} bytes; this "
-            f"machine has {_memory()}"
-        )
-
-
-@functools.cache
-def _memory() -> int:
-    """Returns the bytes of the machine's memory, as far as the system tells."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return 2**48
 
 
 def _install_operators() -> None:

@@ -454,7 +454,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Tensor:
 
 def _window(x: Any, weigh: Any) -> Tensor:
     """`weigh` of how far along each of `x` samples is, from 0 to 1; a single sample weighs 1."""
-    size = builtins.int(as_tensor(x).numpy())
+    size = x if isinstance(x, builtins.int) else builtins.int(as_tensor(x).numpy())
     if size == 1:
         return ones((1,))
     return weigh(counting(size, config.floatx()) / (size - 1))

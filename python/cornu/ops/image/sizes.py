@@ -16,8 +16,8 @@ from cornu.ops.products import tensordot
 from cornu.ops.promotion import as_float, as_tensor
 from cornu.ops.reduction import sum
 from cornu.ops.selection import take, where
-from cornu.ops.shapes import as_shape, larger, normalize_axis, smaller
-from cornu.tensor import is_float_dtype
+from cornu.ops.shapes import as_sizes, larger, normalize_axis, smaller
+from cornu.tensor import check_memory, is_float_dtype
 
 
 def _triangle(x: Tensor) -> Tensor:
@@ -98,6 +98,12 @@ def _resized(x: Tensor, axis: int, size: Any, interpolation: str, antialias: boo
     return _along(x, axis, cast(weights, x.dtype))
 
 
+def _check_result(shape: Sequence[Any], dtype: str) -> None:
+    """Refuses a result beyond all memory before its many weights are computed."""
+    if all(isinstance(size, int) for size in shape):
+        check_memory(tuple(shape), dtype, "resized images")
+
+
 @op
 def resize(
     images: Any,
@@ -137,13 +143,14 @@ def resize(
         raise ValueError(
             "Only one of `crop_to_aspect_ratio` & `pad_to_aspect_ratio` can be `True`."
         )
-    size = as_shape(size)
+    size = as_sizes(size)
     if len(size) != 2:
         raise ValueError(f"Expected `size` to be a tuple of 2 integers. Received: size={size}")
     height, width = size
 
     def run(x: Tensor) -> Tensor:
-        rows, columns = x.shape[1], x.shape[2]
+        batch, rows, columns, channels = x.shape
+        _check_result((batch, height, width, channels), x.dtype)
         if crop_to_aspect_ratio:
             crop_rows = smaller(rows, columns * height // width)
             crop_columns = smaller(columns, rows * width // height)
@@ -203,6 +210,7 @@ def scale_and_translate(
         as_tensor(as_tensor(scale), x.dtype),
         as_tensor(as_tensor(translation), x.dtype),
     )
+    _check_result(output_shape, x.dtype)
     for i, axis in enumerate(spatial_dims):
         axis = normalize_axis(axis, x.ndim)
         weights = _weights(
