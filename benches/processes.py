@@ -84,12 +84,17 @@ def serve(worker: Any) -> None:
 
 
 def timed(run: Callable[[], Any], seconds: float) -> tuple[float, float]:
-    """Returns the shortest and the median time of as many calls as fit, at least three."""
-    times, end = [], time.perf_counter() + seconds
-    while len(times) < 3 or time.perf_counter() < end:
+    """Returns the shortest and the median time of as many calls as fit.
+
+    At least three are made, of slow ones as many as fit into ten times `seconds`.
+    """
+    times: list[float] = []
+    begin = end = time.perf_counter()
+    while end - begin < seconds or (len(times) < 3 and end - begin < 10 * seconds):
         start = time.perf_counter()
         run()
-        times.append(time.perf_counter() - start)
+        end = time.perf_counter()
+        times.append(end - start)
     return min(times), statistics.median(times)
 
 

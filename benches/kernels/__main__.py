@@ -103,7 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benches.kernels")
     parser.add_argument("words", nargs="*", help="of the names of the rows; all without any")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
-    parser.add_argument("--threads", type=int, nargs="*", help="how many; by default 1 and all")
+    parser.add_argument("--threads", type=int, action="append", help="by default 1 and all")
     arguments = parser.parse_args()
     lengths = {"rounds": 3, "seconds": 0.03} if arguments.quick else {"rounds": 5, "seconds": 0.1}
     wanted = [
