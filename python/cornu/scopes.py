@@ -15,7 +15,8 @@ class _ThreadState(threading.local):
         self.call_context: Any = None
         self.learning_phase: bool | None = None  # Keras 2's default of `training`
         self.tapes = 0  # that record
-        self.called_layers: list[Any] | None = None  # by the function that is traced
+        # Layers called and optimizers applied by the function that is traced.
+        self.called_layers: list[Any] | None = None
 
 
 state = _ThreadState()

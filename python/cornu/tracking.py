@@ -9,9 +9,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from cornu.scopes import state
+
 
 class Clock:
-    """Counts the changes of all layers of the process: while it stands still, none changed."""
+    """Counts what changed in the process (layers, optimizers, roles of variables).
+
+    While it stands still, every plan is what it was.
+    """
 
     now = 0
 
@@ -44,6 +49,16 @@ class Tracker:
         """Notes that the owner, or what it holds, changed."""
         self.version += 1
         Clock.now += 1
+
+    def touch_outside_calls(self) -> None:
+        """Notes a change unless a call makes it, which is part of what is computed."""
+        if state.call_context is None:
+            self.touch()
+
+    def age(self) -> int:
+        """Returns a number that grows with each change of the owner and of its variables."""
+        variables = *self.trainable_variables, *self.non_trainable_variables
+        return self.version + sum(variable.changes for variable in variables)
 
     def lock(self, reason: str) -> None:
         """Refuses further variables and layers, for this reason."""
@@ -104,18 +119,26 @@ class Tracker:
                 self.untrack(item)
 
 
+def _filed(value: Any, tracker: Tracker | None) -> Any:
+    return value if tracker is None else tracker.track(value)
+
+
 class TrackedList(list):
     """A list that reports what is put into it."""
 
     def __init__(self, values: Iterable = (), tracker: Tracker | None = None) -> None:
         self.tracker = tracker
-        super().__init__(self._track(value) for value in values)
+        super().__init__(_filed(value, tracker) for value in values)
 
     def _track(self, value: Any) -> Any:
-        return value if self.tracker is None else self.tracker.track(value)
+        if self.tracker is None:
+            return value
+        self.tracker.touch_outside_calls()
+        return self.tracker.track(value)
 
     def _untrack(self, value: Any) -> None:
         if self.tracker is not None:
+            self.tracker.touch_outside_calls()
             self.tracker.untrack(value)
 
     def append(self, value: Any) -> None:
@@ -167,7 +190,7 @@ class TrackedDict(dict):
 
     def __init__(self, values: Any = (), tracker: Tracker | None = None) -> None:
         self.tracker = tracker
-        super().__init__({key: self._track(value) for key, value in dict(values).items()})
+        super().__init__({key: _filed(value, tracker) for key, value in dict(values).items()})
 
     _track = TrackedList._track
     _untrack = TrackedList._untrack
@@ -211,7 +234,7 @@ class TrackedSet(set):
 
     def __init__(self, values: Iterable = (), tracker: Tracker | None = None) -> None:
         self.tracker = tracker
-        super().__init__(self._track(value) for value in values)
+        super().__init__(_filed(value, tracker) for value in values)
 
     _track = TrackedList._track
     _untrack = TrackedList._untrack

@@ -19,6 +19,7 @@ from cornu.tensor import (
     standardize_dtype,
     standardize_shape,
 )
+from cornu.tracking import Clock
 
 _AGGREGATIONS = (None, "none", "mean", "sum", "only_first_replica")
 _SYNCHRONIZATIONS = (None, "none", "on_read", "on_write", "auto")
@@ -47,6 +48,7 @@ class Variable:
     """
 
     __array_priority__ = 100
+    changes = 0  # of its role: `trainable`, `regularizer`, `constraint`
     _tracked_as = "variable"
     __hash__ = object.__hash__
 
@@ -164,7 +166,13 @@ class Variable:
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self._storage.trainable = bool(value)
+        if self._storage.trainable != bool(value):
+            self._storage.trainable = bool(value)
+            self._note_change()
+
+    def _note_change(self) -> None:
+        self.changes += 1
+        Clock.now += 1
 
     @property
     def autocast(self) -> bool:
@@ -191,6 +199,7 @@ class Variable:
         if not isinstance(value, bool):
             raise TypeError(f"`overwrite_with_gradient` must be a boolean. Received: {value}")
         self._overwrite_with_gradient = value
+        self._note_change()
 
     @property
     def regularizer(self) -> Callable | None:
@@ -200,7 +209,9 @@ class Variable:
     @regularizer.setter
     def regularizer(self, value: Callable | None) -> None:
         self._check_callable("regularizer", value)
-        self._regularizer = value
+        if value is not self._regularizer:
+            self._regularizer = value
+            self._note_change()
 
     @property
     def constraint(self) -> Callable | None:
@@ -210,7 +221,9 @@ class Variable:
     @constraint.setter
     def constraint(self, value: Callable | None) -> None:
         self._check_callable("constraint", value)
-        self._constraint = value
+        if value is not self._constraint:
+            self._constraint = value
+            self._note_change()
 
     @staticmethod
     def _check_callable(attribute: str, value: Any) -> None:

@@ -159,8 +159,8 @@ class Layer(Weighted, OldAttributes, Operation):
         tracker = self.__dict__["_tracker"]
         old = self.__dict__.get(name)
         value = tracker.track(value)
-        if old is not value and name not in self._not_structure and state.call_context is None:
-            tracker.touch()
+        if old is not value and name not in self._not_structure:
+            tracker.touch_outside_calls()
         super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
@@ -206,8 +206,8 @@ class Layer(Weighted, OldAttributes, Operation):
                 pending.extend(reversed(layer._layers))
 
     def structure_version(self) -> int:
-        """Returns a number that grows with each change of an attribute of a layer inside."""
-        return sum(layer._tracker.version for layer in self._flatten_layers())
+        """Returns a number that grows with each change of a layer or variable inside."""
+        return sum(layer._tracker.age() for layer in self._flatten_layers())
 
     def _lock_state(self) -> None:
         self._tracker.lock(_LOCKED)

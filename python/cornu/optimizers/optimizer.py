@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 from cornu import ops, saving, tree
 from cornu.naming import auto_name, name_scope
 from cornu.optimizers.schedules import LearningRateSchedule
+from cornu.scopes import state
+from cornu.tracking import Clock
 from cornu.variable import StatelessScope, Variable
 
 
@@ -130,9 +132,17 @@ class Optimizer:
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Keeps a variable that becomes an attribute among the optimizer's own."""
+        old = self.__dict__.get(name)
         super().__setattr__(name, value)
+        if self.__dict__.get(name) is not old:
+            self.__dict__["_changes"] = self.structure_version() + 1
+            Clock.now += 1
         if isinstance(value, Variable):
             self._track(value)
+
+    def structure_version(self) -> int:
+        """Returns a number that grows with each change of an attribute."""
+        return self.__dict__.get("_changes", 0)
 
     @property
     def iterations(self) -> Any:
@@ -335,6 +345,8 @@ class Optimizer:
             ValueError: There is no gradient, no variable for a gradient, or a variable that
                 the optimizer was not built for.
         """
+        if state.called_layers is not None:
+            state.called_layers.append(self)
         if trainable_variables is None:
             if not self.built:
                 raise ValueError(

@@ -81,6 +81,8 @@ class Trainer:
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _STATE:
             object.__setattr__(self, name, value)
+            if name == "optimizer":
+                self.reset_functions()
         else:
             super().__setattr__(name, value)
 
