@@ -116,29 +116,65 @@ impl Pooling {
 
 /// The greatest item of each window, NaN if it holds one; zero where a window is empty.
 pub fn max_pool<T: Element + PartialOrd>(pooling: &Pooling, x: &[T], out: &mut [T]) {
+    maxima(pooling, x, out, &mut []);
+}
+
+/// [`max_pool`] which also tells where in its image (an index over the spatial dimensions) each maximum stands: the first
+/// of equals; -1 where a window is empty.
+pub fn max_pool_argmax<T: Element + PartialOrd>(
+    pooling: &Pooling,
+    x: &[T],
+    out: &mut [T],
+    argmax: &mut [i32],
+) {
+    assert_eq!(argmax.len(), out.len());
+    maxima(pooling, x, out, argmax);
+}
+
+/// The maxima, and their places unless `argmax` is empty.
+fn maxima<T: Element + PartialOrd>(pooling: &Pooling, x: &[T], out: &mut [T], argmax: &mut [i32]) {
     assert_eq!((x.len(), out.len()), (pooling.x_len(), pooling.out_len()));
     if T::DTYPE == DType::Float32 {
-        return lanes::max_pool(pooling, single(x), single_mut(out), &mut []);
+        return lanes::max_pool(pooling, single(x), single_mut(out), argmax);
     }
-    let window = &pooling.window;
-    let cost = window.taps_len();
+    let (window, channels) = (&pooling.window, pooling.channels);
+    let cost = 2 * window.taps_len();
+    let [outer, middle, inner] = window.output;
+    let wanted = !argmax.is_empty();
+    let argmax = Disjoint::new(argmax);
     for_each_line(
         out,
         window.output,
-        pooling.channels,
+        channels,
         cost,
         #[inline(always)]
         |image, i, j, line| {
-            for (k, best) in line.chunks_exact_mut(pooling.channels).enumerate() {
+            let start = ((image * outer + i) * middle + j) * inner;
+            for (k, best) in line.chunks_exact_mut(channels).enumerate() {
+                let here = if wanted {
+                    span(start + k, channels)
+                } else {
+                    0..0
+                };
+                // SAFETY: the lines of a region are disjoint.
+                let argmax = unsafe { argmax.slice_mut(here) };
                 best.fill(T::default());
+                argmax.fill(-1);
                 let mut first = true;
                 pooling.for_each_tap([i, j, k], |position| {
                     let x = pooling.input_at(x, image, position);
+                    let position = position as i32;
                     if std::mem::take(&mut first) {
                         best.copy_from_slice(x);
+                        argmax.fill(position);
                     }
-                    for (best, &x) in best.iter_mut().zip(x) {
-                        *best = if beats(x, *best) { x } else { *best };
+                    for (channel, (best, &x)) in best.iter_mut().zip(x).enumerate() {
+                        if beats(x, *best) {
+                            *best = x;
+                            if let Some(argmax) = argmax.get_mut(channel) {
+                                *argmax = position;
+                            }
+                        }
                     }
                 });
             }
@@ -151,58 +187,6 @@ pub fn max_pool<T: Element + PartialOrd>(pooling: &Pooling, x: &[T], out: &mut [
 #[allow(clippy::eq_op)]
 fn beats<T: PartialOrd>(x: T, best: T) -> bool {
     (x > best) | ((x != x) & (best == best))
-}
-
-/// [`max_pool`] which also tells where in its image (an index over the spatial dimensions) each maximum stands: the first
-/// of equals; -1 where a window is empty.
-pub fn max_pool_argmax<T: Element + PartialOrd>(
-    pooling: &Pooling,
-    x: &[T],
-    out: &mut [T],
-    argmax: &mut [i32],
-) {
-    assert_eq!((x.len(), out.len()), (pooling.x_len(), pooling.out_len()));
-    assert_eq!(argmax.len(), out.len());
-    if T::DTYPE == DType::Float32 {
-        return lanes::max_pool(pooling, single(x), single_mut(out), argmax);
-    }
-    let (window, channels) = (&pooling.window, pooling.channels);
-    let cost = 2 * window.taps_len();
-    let [outer, middle, inner] = window.output;
-    let argmax = Disjoint::new(argmax);
-    for_each_line(
-        out,
-        window.output,
-        channels,
-        cost,
-        #[inline(always)]
-        |image, i, j, line| {
-            let index = (image * outer + i) * middle + j;
-            // SAFETY: the lines of a region are disjoint.
-            let argmax = unsafe { argmax.slice_mut(span(index, inner * channels)) };
-            let positions = line
-                .chunks_exact_mut(channels)
-                .zip(argmax.chunks_exact_mut(channels));
-            for (k, (best, argmax)) in positions.enumerate() {
-                best.fill(T::default());
-                argmax.fill(-1);
-                let mut first = true;
-                pooling.for_each_tap([i, j, k], |position| {
-                    let x = pooling.input_at(x, image, position);
-                    let position = position as i32;
-                    if std::mem::take(&mut first) {
-                        best.copy_from_slice(x);
-                        argmax.fill(position);
-                    }
-                    for ((best, argmax), &x) in best.iter_mut().zip(argmax.iter_mut()).zip(x) {
-                        let wins = beats(x, *best);
-                        *best = if wins { x } else { *best };
-                        *argmax = if wins { position } else { *argmax };
-                    }
-                });
-            }
-        },
-    );
 }
 
 /// The items of `x` that `argmax` (of [`max_pool_argmax`]) points at; zero where it points nowhere. The gradient of
@@ -267,6 +251,9 @@ pub fn max_pool_gradient<T: Element + std::ops::Add<Output = T>>(
 /// The average of each window's items, padding excluded; zero where a window is empty.
 pub fn avg_pool<T: Element + Float>(pooling: &Pooling, x: &[T], out: &mut [T]) {
     assert_eq!((x.len(), out.len()), (pooling.x_len(), pooling.out_len()));
+    if T::DTYPE == DType::Float32 {
+        return lanes::avg_pool(pooling, single(x), single_mut(out));
+    }
     let window = &pooling.window;
     for_each_line(
         out,

@@ -1,105 +1,146 @@
-//! Maximum pooling of single precision: a register of channels stays in place while its window passes by.
+//! Pooling of single precision: registers of channels stay in place while their window passes by.
+
+use std::ops::Range;
 
 use simd::{Float, Isa, Lanes, Task, dispatch};
 
 use super::{Pooling, span};
 use crate::threads::{Disjoint, grain, parallel_chunks_mut};
 
+/// What is made of a window: its maximum, that and its place, or its average.
+const MAXIMUM: usize = 0;
+const PLACE: usize = 1;
+const AVERAGE: usize = 2;
+
 /// [`super::max_pool`], and [`super::max_pool_argmax`] unless `argmax` is empty.
 pub(super) fn max_pool(pooling: &Pooling, x: &[f32], out: &mut [f32], argmax: &mut [i32]) {
+    if argmax.is_empty() {
+        lines::<MAXIMUM>(pooling, x, out, argmax);
+    } else {
+        lines::<PLACE>(pooling, x, out, argmax);
+    }
+}
+
+/// [`super::avg_pool`].
+pub(super) fn avg_pool(pooling: &Pooling, x: &[f32], out: &mut [f32]) {
+    lines::<AVERAGE>(pooling, x, out, &mut []);
+}
+
+/// All lines of positions of the output, along the last spatial dimension.
+fn lines<const OF: usize>(pooling: &Pooling, x: &[f32], out: &mut [f32], argmax: &mut [i32]) {
     let [outer, middle, inner] = pooling.window.output;
     let len = inner * pooling.channels;
     if out.is_empty() {
         return;
     }
-    let wanted = !argmax.is_empty();
+    assert_eq!((x.len(), out.len()), (pooling.x_len(), pooling.out_len()));
     let argmax = Disjoint::new(argmax);
     let cost = pooling.window.taps_len();
-    parallel_chunks_mut(out, len, grain(len * cost), |index, best| {
+    parallel_chunks_mut(out, len, grain(len * cost), |index, out| {
         let (image, rest) = (index / (outer * middle), index % (outer * middle));
-        dispatch(MaxLine {
+        dispatch(Line::<OF> {
             pooling,
             x,
             image,
             at: [rest / middle, rest % middle],
-            best,
+            out,
             // SAFETY: the lines of a region are disjoint.
-            argmax: wanted.then(|| unsafe { argmax.slice_mut(span(index, len)) }),
+            argmax: unsafe { argmax.slice_mut(if OF == PLACE { span(index, len) } else { 0..0 }) },
         });
     });
 }
 
-/// One line of positions of the output, along the last spatial dimension.
-struct MaxLine<'a> {
+/// One line.
+struct Line<'a, const OF: usize> {
     pooling: &'a Pooling,
     x: &'a [f32],
     image: usize,
     /// The indices of the line in the two outer dimensions.
     at: [usize; 2],
-    best: &'a mut [f32],
-    /// Where in its image each maximum stands, if wanted.
-    argmax: Option<&'a mut [i32]>,
+    out: &'a mut [f32],
+    /// Where in its image each maximum stands.
+    argmax: &'a mut [i32],
 }
 
-impl Task for MaxLine<'_> {
+impl<const OF: usize> Task for Line<'_, OF> {
     type Output = ();
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        let MaxLine {
+        let Line {
             pooling,
             x,
             image,
             at: [i, j],
-            best,
-            mut argmax,
+            out,
+            argmax,
         } = self;
-        let (len, channels) = (I::F32::LEN, pooling.channels);
-        let image = image * pooling.window.input_len();
-        for k in 0..best.len() / channels {
+        let (w, channels, len) = (&pooling.window, pooling.channels, I::F32::LEN);
+        let image = image * w.input_len();
+        let rows = [w.taps(0, i), w.taps(1, j)];
+        let inside = w.inside(2);
+        for k in 0..w.output[2] {
+            let taps = if inside.contains(&k) {
+                0..w.size[2]
+            } else {
+                w.taps(2, k)
+            };
+            let count = rows[0].len() * rows[1].len() * taps.len();
+            let divisor = isa.splat(count.max(1) as f32);
             for channel in (0..channels).step_by(len) {
                 let width = len.min(channels - channel);
-                let mut greatest = I::F32::zero(isa);
+                let mut total = I::F32::zero(isa);
                 let mut place = isa.splat_i32(-1);
                 let mut first = true;
-                pooling.for_each_tap(
-                    [i, j, k],
-                    #[inline(always)]
-                    |position| {
-                        let x = &x[(image + position) * channels + channel..];
-                        // What a whole register reads behind the channels is not kept.
-                        let x = if x.len() >= len {
-                            I::F32::load(isa, x)
-                        } else {
-                            I::F32::load_partial(isa, &x[..width])
-                        };
-                        let here = isa.splat_i32(position as i32);
-                        if std::mem::take(&mut first) {
-                            (greatest, place) = (x, here);
-                        } else {
-                            // Greater, or the first NaN; the first of equals stays.
-                            let wins = greatest.lt(x) | (x.is_nan() & !greatest.is_nan());
-                            greatest = x.select(wins, greatest);
-                            place = here.select(wins, place);
+                for a in rows[0].clone() {
+                    for b in rows[1].clone() {
+                        let row = w.place(0, i, a) * w.input[1] + w.place(1, j, b);
+                        for c in taps.clone() {
+                            let position = row * w.input[2] + w.place(2, k, c);
+                            let from = (image + position) * channels + channel;
+                            // What a whole register reads behind the channels is not kept.
+                            let x = if from + len <= x.len() {
+                                // SAFETY: as was just checked.
+                                unsafe { I::F32::load_ptr(isa, x.as_ptr().add(from)) }
+                            } else {
+                                I::F32::load_partial(isa, &x[from..from + width])
+                            };
+                            let here = isa.splat_i32(position as i32);
+                            if OF == AVERAGE {
+                                total = total + x;
+                            } else if std::mem::take(&mut first) {
+                                (total, place) = (x, here);
+                            } else {
+                                // Greater, or the first NaN; the first of equals stays.
+                                let stays = x.le(total) | total.is_nan();
+                                total = total.select(stays, x);
+                                if OF == PLACE {
+                                    place = place.select(stays, here);
+                                }
+                            }
                         }
-                    },
-                );
-                let start = k * channels + channel;
-                store(greatest, &mut best[start..], width);
-                if let Some(argmax) = &mut argmax {
-                    store(place, &mut argmax[start..], width);
+                    }
+                }
+                if OF == AVERAGE {
+                    total = total / divisor;
+                }
+                let to = k * channels + channel..k * channels + channel + width;
+                store(total, out, to.clone());
+                if OF == PLACE {
+                    store(place, argmax, to);
                 }
             }
         }
     }
 }
 
-/// Stores `width` lanes, or a whole register where there is room: what it writes behind, the next store overwrites.
+/// Stores the lanes of a range, or a whole register where there is room: what it writes behind, the next store overwrites.
 #[inline(always)]
-fn store<L: Lanes>(lanes: L, out: &mut [L::Item], width: usize) {
+fn store<L: Lanes>(lanes: L, out: &mut [L::Item], range: Range<usize>) {
+    let out = &mut out[range.start..];
     if out.len() >= L::LEN {
         lanes.store(out);
     } else {
-        lanes.store_partial(&mut out[..width]);
+        lanes.store_partial(&mut out[..range.len()]);
     }
 }
