@@ -96,10 +96,8 @@ def test_gradient(name, args, signs):
     np.testing.assert_allclose(got, np.asarray(expected), rtol=2e-2, atol=2e-3)
 
 
-@pytest.mark.parametrize(("name", "args", "signs"), CASES, ids=ids)
+@pytest.mark.parametrize(("name", "args", "signs"), [c for c in CASES if c[1][0].ndim > 2], ids=ids)
 def test_unknown_batch(name, args, signs):
-    if args[0].ndim == 2:
-        pytest.skip("no batch")
     symbols = [KerasTensor((None, *a.shape[1:])) if isinstance(a, np.ndarray) else a for a in args]
     concrete = flat(getattr(ops, name)(*args))
     for symbol, value in zip(flat(getattr(ops, name)(*symbols)), concrete, strict=True):

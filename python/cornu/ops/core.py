@@ -14,7 +14,7 @@ from cornu._cornu import Tensor, TraceError, primitive
 from cornu.ops.operation import op
 from cornu.ops.promotion import as_tensor, is_inexact
 from cornu.ops.shapes import Shape, as_shape, normalize_axis, product
-from cornu.scopes import in_symbolic_scope
+from cornu.ops.symbolic import any_symbolic
 from cornu.tensor import is_int_dtype, standardize_dtype
 
 _stop_gradient = primitive("stop_gradient")
@@ -210,8 +210,8 @@ def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | Non
 def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
     """What one of two functions returns.
 
-    A condition that is known is decided at once; one that is not, because it is being traced, has
-    both functions called and selects among their results.
+    A condition that is known is decided at once; one that is not, because it is being traced,
+    becomes a step that runs one of the two.
 
     Args:
         pred: A truth: a scalar `bool` tensor or a Python value.
@@ -220,26 +220,59 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
 
     Returns:
         The result of `true_fn` or of `false_fn`.
-    """
-    from cornu.ops.selection import where
 
+    Raises:
+        TypeError: the functions can't be called, or return tensors of other dtypes or shapes.
+    """
     if not (callable(true_fn) and callable(false_fn)):
         raise TypeError(
             f"`cond` takes two functions. Received: true_fn={true_fn}, false_fn={false_fn}"
         )
+    if any_symbolic((pred,), {}):
+        from cornu.ops.selection import where
+
+        return tree.map_structure(lambda a, b: where(pred, a, b), true_fn(), false_fn())
     try:
         chosen = bool(pred)
-    except (TraceError, TypeError):
-        return tree.map_structure(lambda a, b: where(pred, a, b), true_fn(), false_fn())
+    except TraceError:
+        return _branch(as_tensor(pred) != 0, (false_fn, true_fn))
     return true_fn() if chosen else false_fn()
+
+
+def _branch(index: Tensor, functions: Sequence[Callable[[], Any]]) -> Any:
+    """What the function at a traced index returns: one step of the trace."""
+    structures: list[Any] = []
+    bodies = [_body(function, structures) for function in functions]
+    results = _cornu.branch(index, bodies)
+    for other in structures[1:]:
+        tree.assert_same_structure(structures[0], other)
+    return _filled(structures[0], results)
+
+
+def _body(
+    function: Callable[..., Any], structures: list[Any], prepare: Callable[..., Any] | None = None
+) -> Callable[..., list[Tensor]]:
+    """A function of flat tensors; what `function` returns is noted, and its tensors returned."""
+
+    def body(*tensors: Tensor) -> list[Tensor]:
+        result = function(*prepare(tensors)) if prepare else function(*tensors)
+        structures.append(tree.map_structure(lambda leaf: leaf is not None, result))
+        return [as_tensor(leaf) for leaf in tree.flatten(result) if leaf is not None]
+
+    return body
+
+
+def _filled(structure: Any, tensors: Sequence[Tensor]) -> Any:
+    """A structure of truths with the next tensor for each, and None for what is false."""
+    following = iter(tensors)
+    return tree.map_structure(lambda full: next(following) if full else None, structure)
 
 
 @op
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
     """What the function at an index returns; the index is clamped to those there are.
 
-    An index that is not known, because it is being traced, has all functions called and selects
-    among their results.
+    An index that is not known, because it is being traced, becomes a step that runs one function.
 
     Args:
         index: An integer.
@@ -249,19 +282,10 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     Returns:
         The result of the function.
     """
-    from cornu.ops.selection import where
-
     try:
         known = int(index)
-    except (TraceError, TypeError):
-        index = convert_to_tensor(index)
-
-        def chosen(first: Any, *others: Any) -> Any:
-            for number, other in enumerate(others, 1):
-                first = where(index >= number, other, first)
-            return first
-
-        return tree.map_structure(chosen, *(branch(*operands) for branch in branches))
+    except TraceError:
+        return _branch(index, [functools.partial(branch, *operands) for branch in branches])
     return branches[min(max(known, 0), len(branches) - 1)](*operands)
 
 
@@ -274,10 +298,12 @@ def while_loop(
 ) -> Any:
     """Calls a function on its own results while a condition holds.
 
+    In a trace the loop is one step; gradients don't pass through it there.
+
     Args:
         cond: Called with the loop variables; whether to go on.
         body: Called with the loop variables; returns their new values.
-        loop_vars: The first values.
+        loop_vars: The first values; their dtypes and shapes stay.
         maximum_iterations: The most calls that are made.
 
     Returns:
@@ -285,17 +311,22 @@ def while_loop(
     """
     single = not isinstance(loop_vars, tuple | list)
     values = (loop_vars,) if single else tuple(loop_vars)
+    if _cornu.tracing():
+        first = tree.map_structure(as_tensor, values)
+
+        def unpack(tensors: Sequence[Tensor]) -> Any:
+            return tree.pack_sequence_as(first, tensors)
+
+        states = _cornu.while_loop(
+            _body(lambda *now: as_tensor(cond(*now)) != 0, [], unpack),
+            _body(body, [], unpack),
+            tree.flatten(first),
+            2**63 if maximum_iterations is None else int(maximum_iterations),
+        )
+        values = unpack(states)
+        return values[0] if single else values
     count = 0
-
-    def holds() -> bool:
-        try:
-            return bool(cond(*values))
-        except TraceError:
-            if not in_symbolic_scope():
-                raise
-            return count == 0  # one call tells the shapes, which don't change
-
-    while (maximum_iterations is None or count < maximum_iterations) and holds():
+    while (maximum_iterations is None or count < maximum_iterations) and bool(cond(*values)):
         values = body(*values)
         values = tuple(values) if isinstance(values, tuple | list) else (values,)
         count += 1
@@ -306,6 +337,8 @@ def while_loop(
 def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_val: Any) -> Any:
     """Calls a function for each integer of a range, on its last result.
 
+    In a trace the loop is one step; gradients pass through it if the range is known.
+
     Args:
         lower: The first integer.
         upper: The end, not included.
@@ -315,14 +348,21 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
     Returns:
         The last value.
     """
-    try:
-        numbers = range(int(lower), int(upper))
-    except TraceError:
-        if not in_symbolic_scope():
-            raise
-        numbers = range(1)  # one call tells the shape, which doesn't change
+    if _cornu.tracing():
+        from cornu.ops.creation import arange
+
+        try:
+            numbers = arange(int(lower), int(upper), dtype="int32")
+        except TraceError:
+            start = as_tensor(lower, "int32")
+            return while_loop(
+                lambda i, _: i < upper,
+                lambda i, value: (i + 1, body_fun(i, value)),
+                (start, init_val),
+            )[1]
+        return scan(lambda value, i: (body_fun(i, value), None), init_val, numbers)[0]
     value = init_val
-    for i in numbers:
+    for i in range(int(lower), int(upper)):
         value = body_fun(i, value)
     return value
 
@@ -337,25 +377,29 @@ def scan(
 ) -> tuple[Any, Any]:
     """Calls a function over the first axis, handing a state on.
 
+    In a trace the loop is one step, whose number of rounds may be unknown.
+
     Args:
         f: Called as `f(state, x)`; returns the next state and an output.
-        init: The first state.
+        init: The first state; its dtypes and shapes stay.
         xs: A structure of tensors of the same first size, or None.
         length: The number of calls if `xs` is None.
         reverse: Whether to go from the last to the first.
-        unroll: Accepted for compatibility.
+        unroll: True for a step for each call in a trace.
 
     Returns:
         The last state, and the outputs stacked along a new first axis.
     """
     from cornu.ops.manipulation import stack
 
+    if _cornu.tracing() and unroll is not True:
+        return _traced_scan(f, init, xs, length, reverse)
     count = length if xs is None else tree.flatten(xs)[0].shape[0]
     order = range(int(count))
-    entries = tree.map_structure(unstack, xs)
+    entries = tree.map_structure(lambda leaf: None if leaf is None else unstack(leaf), xs)
     state, outputs = init, []
     for i in reversed(order) if reverse else order:
-        x = tree.map_structure_up_to(xs, lambda parts, i=i: parts[i], entries)
+        x = tree.map_structure_up_to(xs, lambda parts, i=i: parts and parts[i], entries)
         state, output = f(state, x)
         outputs.append(output)
     if reverse:
@@ -363,6 +407,33 @@ def scan(
     if not outputs or all(leaf is None for leaf in tree.flatten(outputs[0])):
         return state, None
     return state, tree.map_structure(lambda *leaves: stack(leaves), *outputs)
+
+
+def _traced_scan(
+    f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any, length: Any, reverse: bool
+) -> tuple[Any, Any]:
+    """`scan` as one step of the running trace."""
+
+    def noted(structure: Any) -> tuple[Any, list[Tensor]]:
+        leaves = [as_tensor(leaf) for leaf in tree.flatten(structure) if leaf is not None]
+        return tree.map_structure(lambda leaf: leaf is not None, structure), leaves
+
+    (state, states), (entry, sequences) = noted(init), noted(xs)
+    count = len(states)
+
+    def unpack(tensors: Sequence[Tensor]) -> tuple[Any, Any]:
+        return _filled(state, tensors[:count]), _filled(entry, tensors[count:])
+
+    structures: list[Any] = []
+    results = _cornu.scan(
+        _body(f, structures, unpack),
+        states,
+        sequences,
+        sequences[0].shape[0] if sequences else length,
+        reverse,
+    )
+    last, stacked = _filled(structures[0], results)
+    return last, None if all(leaf is None for leaf in tree.flatten(stacked)) else stacked
 
 
 @op

@@ -59,6 +59,13 @@ impl dyn Emitter + '_ {
 /// # Errors
 /// Those of the op's inference and run, with the op's name.
 pub fn apply(op: Arc<dyn Op>, inputs: &[&Value]) -> Result<Values> {
+    let (mut outputs, visible) = apply_all(op, inputs)?;
+    outputs.truncate(visible);
+    Ok(outputs)
+}
+
+/// As [`apply`], with the outputs that serve the gradient; and how many are visible.
+pub(crate) fn apply_all(op: Arc<dyn Op>, inputs: &[&Value]) -> Result<(Values, usize)> {
     let watched = tape::is_watching(inputs);
     let op = match op.for_gradient() {
         Some(richer) if watched => richer,
@@ -77,17 +84,17 @@ pub fn apply(op: Arc<dyn Op>, inputs: &[&Value]) -> Result<Values> {
         .any(|value| matches!(value.kind(), Kind::Traced(..)))
         || op.is_symbolic()
         || symbolic();
-    let mut outputs: Values = if traced {
+    let outputs: Values = if traced {
         trace::record(op.clone(), inputs, inferred)?
     } else {
         compute(op.as_ref(), inputs, &inferred).map_err(|e| e.in_op(name))?
     };
+    let visible = op.visible_outputs();
     if watched {
         let inputs = inputs.iter().map(|&value| value.clone()).collect();
-        tape::record(Rc::new(op.clone()), inputs, &outputs);
+        tape::record(Rc::new(op), inputs, &outputs);
     }
-    outputs.truncate(op.visible_outputs());
-    Ok(outputs)
+    Ok((outputs, visible))
 }
 
 thread_local! {

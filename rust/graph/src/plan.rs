@@ -14,7 +14,7 @@ use crate::op::{Operand, Run};
 use crate::passes::memory::{Layout, Place};
 use crate::passes::{Options, optimize};
 use crate::tensor::{Fresh, TensorMut, TensorRef};
-use crate::{Result, Tensor, value_error};
+use crate::{Bindings, Result, Tensor, value_error};
 
 /// How many memory plans a plan keeps.
 const LAYOUTS: usize = 16;
@@ -133,19 +133,26 @@ impl Plan {
     /// # Errors
     /// `Error::Value` when the shapes do not fit the traced ones.
     pub fn layout(&self, shapes: &[&[usize]]) -> Result<Arc<Layout>> {
-        let bindings = self.graph.bind(shapes)?;
+        self.layout_for(&self.graph.bind(shapes)?)
+    }
+
+    /// The memory plan for these sizes of the symbols.
+    ///
+    /// # Errors
+    /// `Error::Memory` when no address space holds the values.
+    pub fn layout_for(&self, bindings: &Bindings) -> Result<Arc<Layout>> {
         let threads = kernels::threads::num_threads();
         let mut layouts = self.layouts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = layouts
             .iter()
-            .position(|layout| layout.threads == threads && layout.bindings == bindings)
+            .position(|layout| layout.threads == threads && layout.bindings == *bindings)
         {
             let layout = layouts[at].clone();
             // The most recently used stands last.
             layouts[at..].rotate_left(1);
             return Ok(layout);
         }
-        let layout = Arc::new(Layout::plan(&self.graph, bindings)?);
+        let layout = Arc::new(Layout::plan(&self.graph, bindings.clone())?);
         if layouts.len() == LAYOUTS {
             layouts.remove(0);
         }

@@ -57,12 +57,10 @@ fn running() -> SmallVec<[Tape; 2]> {
 /// Whether a running tape watches one of these values.
 pub(crate) fn is_watching(inputs: &[&Value]) -> bool {
     RUNNING.with(|tapes| {
-        tapes.borrow().iter().any(|tape| {
-            let state = tape.0.borrow();
-            inputs
-                .iter()
-                .any(|value| state.watched.contains(&value.id()))
-        })
+        tapes
+            .borrow()
+            .iter()
+            .any(|tape| inputs.iter().any(|value| tape.is_watching(value)))
     })
 }
 
@@ -74,12 +72,7 @@ pub fn is_running() -> bool {
 /// Records a call on every tape that watches one of its inputs.
 pub fn record(rule: Rc<dyn GradientRule>, inputs: SmallVec<[Value; 4]>, outputs: &Values) {
     let mut watching: SmallVec<[Tape; 2]> = running();
-    watching.retain(|tape| {
-        let state = tape.0.borrow();
-        inputs
-            .iter()
-            .any(|value| state.watched.contains(&value.id()))
-    });
+    watching.retain(|tape| inputs.iter().any(|value| tape.is_watching(value)));
     for tape in watching {
         let mut state = tape.0.borrow_mut();
         for output in outputs {
@@ -181,6 +174,11 @@ impl Tape {
         state.watched.clear();
         state.reads.clear();
         state.entries.clear();
+    }
+
+    /// Whether gradients reach this value.
+    pub(crate) fn is_watching(&self, value: &Value) -> bool {
+        self.0.borrow().watched.contains(&value.id())
     }
 
     /// Takes gradients with respect to this value from now on.

@@ -1,6 +1,7 @@
 //! The Python module `cornu._cornu`: tensors, variables, primitives, tapes, traces and plans of `graph`.
 
 mod array;
+mod control;
 mod convert;
 mod dim;
 mod errors;
@@ -17,6 +18,8 @@ mod trace;
 /// The compiled part of Cornu.
 #[pyo3::pymodule]
 mod _cornu {
+    #[pymodule_export]
+    use crate::control::{branch, scan, while_loop};
     #[pymodule_export]
     use crate::convert::{make_tensor, result_type};
     #[pymodule_export]

@@ -217,6 +217,11 @@ pub fn custom_gradient<'py>(
     outputs: Vec<Bound<'py, PyAny>>,
     rule: Py<PyAny>,
 ) -> PyResult<Bound<'py, PyList>> {
+    if graph::trace::in_watched_region() {
+        return Err(crate::errors::TraceError::new_err(
+            "a `custom_gradient` inside of a loop or branch can't be traced",
+        ));
+    }
     let inputs = inputs.iter().map(value_of).collect::<PyResult<_>>()?;
     let outputs: graph::Values = outputs
         .iter()

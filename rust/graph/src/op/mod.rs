@@ -14,6 +14,7 @@ use crate::{Bindings, DType, Dim, Element, Error, Result, Spec, Specs, Value};
 mod types;
 
 mod attrs;
+pub mod control;
 pub mod conv;
 pub mod create;
 pub mod elementwise;
