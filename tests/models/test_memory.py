@@ -100,4 +100,5 @@ def test_models_that_nobody_holds_give_their_memory_back():
     for _ in range(10):
         one()
         gc.collect()
-    assert resident() - before < 5 * 2**20
+    # Ten models that stay would take 28 MB; the allocator's own play is some 10 MB.
+    assert resident() - before < 14 * 2**20
