@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use simd::{Float, Isa, Lanes, Task, dispatch};
 
+use crate::gemm;
 use crate::real::{MAX_LANES, Real};
 use crate::threads::{Disjoint, grain, num_threads, parallel_chunks_mut};
 
@@ -270,7 +271,7 @@ struct Pass<'a, T> {
 }
 
 /// Complex lanes.
-type Pair<I, T> = [<T as Real>::Lanes<I>; 2];
+type Pair<I, T> = [<T as gemm::Real>::Lanes<I>; 2];
 
 #[inline(always)]
 fn get<I: Isa, T: Number>(isa: I, x: &[&mut [T]; 2], at: usize, width: usize) -> Pair<I, T> {

@@ -14,6 +14,7 @@ pub mod peak;
 pub mod pool;
 pub mod random;
 pub mod real;
+pub mod recurrent;
 pub mod reduce;
 pub mod softmax;
 pub mod sort;

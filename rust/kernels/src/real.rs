@@ -1,12 +1,11 @@
 //! Kernels written once for lanes of `f32` and of `f64`.
-use simd::{Float, Isa, Lanes, math};
+use simd::{Isa, Lanes, math};
 
-use crate::Element;
+use crate::elementwise::special::sigmoid;
+use crate::gemm;
 
-/// A number with lanes of its own.
-pub trait Real: Element + PartialOrd {
-    /// Its lanes under an instruction set.
-    type Lanes<I: Isa>: Float<Isa = I, Item = Self>;
+/// A number with functions on lanes of its own.
+pub trait Real: gemm::Real {
     /// Minus infinity.
     const LEAST: Self;
     /// The number of each lane.
@@ -18,10 +17,13 @@ pub trait Real: Element + PartialOrd {
     fn to_f64(self) -> f64;
     /// The exponential of each lane.
     fn exp<I: Isa>(isa: I, x: Self::Lanes<I>) -> Self::Lanes<I>;
+    /// The hyperbolic tangent of each lane.
+    fn tanh<I: Isa>(isa: I, x: Self::Lanes<I>) -> Self::Lanes<I>;
+    /// The logistic function of each lane.
+    fn sigmoid<I: Isa>(isa: I, x: Self::Lanes<I>) -> Self::Lanes<I>;
 }
 
 impl Real for f32 {
-    type Lanes<I: Isa> = I::F32;
     const LEAST: f32 = f32::NEG_INFINITY;
     const NUMBERS: [f32; MAX_LANES] = [
         0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12., 13., 14., 15.,
@@ -41,10 +43,19 @@ impl Real for f32 {
     fn exp<I: Isa>(isa: I, x: I::F32) -> I::F32 {
         math::exp(isa, x)
     }
+
+    #[inline(always)]
+    fn tanh<I: Isa>(isa: I, x: I::F32) -> I::F32 {
+        math::tanh(isa, x)
+    }
+
+    #[inline(always)]
+    fn sigmoid<I: Isa>(isa: I, x: I::F32) -> I::F32 {
+        math::sigmoid(isa, x)
+    }
 }
 
 impl Real for f64 {
-    type Lanes<I: Isa> = I::F64;
     const LEAST: f64 = f64::NEG_INFINITY;
     const NUMBERS: [f64; MAX_LANES] = [
         0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12., 13., 14., 15.,
@@ -62,13 +73,28 @@ impl Real for f64 {
 
     #[inline(always)]
     fn exp<I: Isa>(isa: I, x: I::F64) -> I::F64 {
-        let mut lanes = [0.0; MAX_LANES];
-        x.store(&mut lanes);
-        for lane in &mut lanes[..I::F64::LEN] {
-            *lane = lane.exp();
-        }
-        I::F64::load(isa, &lanes)
+        each_lane(isa, x, f64::exp)
     }
+
+    #[inline(always)]
+    fn tanh<I: Isa>(isa: I, x: I::F64) -> I::F64 {
+        each_lane(isa, x, f64::tanh)
+    }
+
+    #[inline(always)]
+    fn sigmoid<I: Isa>(isa: I, x: I::F64) -> I::F64 {
+        each_lane(isa, x, sigmoid)
+    }
+}
+
+#[inline(always)]
+fn each_lane<I: Isa>(isa: I, x: I::F64, function: impl Fn(f64) -> f64) -> I::F64 {
+    let mut lanes = [0.0; MAX_LANES];
+    x.store(&mut lanes);
+    for lane in &mut lanes[..I::F64::LEN] {
+        *lane = function(*lane);
+    }
+    I::F64::load(isa, &lanes)
 }
 
 /// At least as many lanes as any instruction set has.

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from cornu import initializers, ops, random
+from cornu import activations, initializers, ops, random
+from cornu._cornu import primitive
 from cornu.layers.configured import ConfiguredLayer
 from cornu.layers.layer import Layer
+
+_recurrent = primitive("recurrent")
 
 CELL_ARGUMENTS = """
 
@@ -119,6 +122,51 @@ class Cell(DropoutCell):
     def step(self, projected: Any, states: Sequence[Any], training: bool) -> tuple[Any, list[Any]]:
         """Returns the output and the states after one step, from projected inputs."""
         raise NotImplementedError
+
+    def takes_sequences(self, training: bool) -> bool:
+        """Returns whether `sequence` can do what all its steps would."""
+        return (
+            type(self) in _PRIMITIVES
+            and self.activation is activations.tanh
+            and getattr(self, "recurrent_activation", activations.sigmoid) is activations.sigmoid
+            and getattr(self, "reset_after", True)
+            and not (training and self.recurrent_dropout > 0)
+        )
+
+    def sequence(
+        self, projected: Any, states: Sequence[Any], mask: Any, **options: bool
+    ) -> tuple[Any, list[Any]]:
+        """Steps along a whole sequence at once.
+
+        Args:
+            projected: the projected inputs, `(batch, steps, gates * units)`.
+            states: the first states.
+            mask: which steps count, `(batch, steps)`, or None.
+            options: `go_backwards` and `zero_output_for_mask`, as an `RNN` has them.
+
+        Returns:
+            The outputs of all steps in the order they are made, and the last states.
+        """
+        operands = [self.recurrent_kernel, *states]
+        bias = self._state_bias()
+        if bias is not None:
+            operands.append(bias)
+        operands = [ops.cast(operand, projected.dtype) for operand in operands]
+        if mask is not None:
+            operands.append(ops.cast(mask, "bool"))
+        outputs, *after = _recurrent(
+            projected,
+            *operands,
+            cell=_PRIMITIVES[type(self)],
+            use_bias=bias is not None,
+            use_mask=mask is not None,
+            **options,
+        )
+        return outputs, after
+
+    def _state_bias(self) -> Any:
+        """Returns what is added to the state's part of the gates, or None."""
+        return None
 
     def _dropped(self, state: Any, training: bool) -> Any:
         if training and self.recurrent_dropout > 0:
@@ -321,6 +369,9 @@ class GRUCell(Cell):
     def _input_bias(self) -> Any:
         return self.bias[0] if self.bias is not None and self.reset_after else self.bias
 
+    def _state_bias(self) -> Any:
+        return self.bias[1] if self.bias is not None and self.reset_after else None
+
     def step(self, projected: Any, states: Sequence[Any], training: bool) -> tuple[Any, list[Any]]:
         before = states[0]
         hidden = self._dropped(before, training)
@@ -329,7 +380,7 @@ class GRUCell(Cell):
         if self.reset_after:
             inner = ops.matmul(hidden, self.recurrent_kernel)
             if self.bias is not None:
-                inner = ops.add(inner, self.bias[1])
+                inner = ops.add(inner, self._state_bias())
             r_z, r_r, r_h = ops.split(inner, 3, axis=-1)
             z, r = gate(ops.add(x_z, r_z)), gate(ops.add(x_r, r_r))
             candidate = ops.add(x_h, ops.multiply(r, r_h))
@@ -342,6 +393,10 @@ class GRUCell(Cell):
         candidate = self.activation(candidate)
         output = ops.add(ops.multiply(z, before), ops.multiply(ops.subtract(1, z), candidate))
         return output, [output]
+
+
+# The cells, no subclasses of them, that the primitive steps, and its names for them.
+_PRIMITIVES = {SimpleRNNCell: "simple_rnn", LSTMCell: "lstm", GRUCell: "gru"}
 
 
 class StackedRNNCells(ConfiguredLayer):

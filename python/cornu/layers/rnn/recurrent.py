@@ -1,5 +1,6 @@
 """Layers that step a cell along a sequence."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +27,8 @@ _LAYER_ARGUMENTS = f"""{CELL_ARGUMENTS}
         return_state: whether the last state is returned behind the output.
         go_backwards: whether the sequence is read from its end.
         stateful: whether a batch goes on from the last state of the batch before.
-        unroll: accepted; steps are always unrolled when a computation is traced.
+        unroll: whether the steps are single operations. LSTM, GRU and SimpleRNN run as one kernel
+            otherwise, unless their activations or dropout ask for single operations too.
 
     Call arguments: `sequences` of shape `(batch, steps, features)`, `initial_state`, `mask` of
     shape `(batch, steps)`, and `training`.
@@ -50,7 +52,8 @@ class RNN(ConfiguredLayer):
         return_state: whether the last states are returned behind the output.
         go_backwards: whether the sequence is read from its end.
         stateful: whether a batch goes on from the last states of the batch before.
-        unroll: accepted; steps are always unrolled when a computation is traced.
+        unroll: whether the steps are single operations. LSTM, GRU and SimpleRNN run as one kernel
+            otherwise, unless their activations or dropout ask for single operations too.
         zero_output_for_mask: whether the output of a masked step is zero; it repeats the one
             before otherwise.
 
@@ -159,7 +162,7 @@ class RNN(ConfiguredLayer):
             )
         self._reset_masks()
         try:
-            outputs, states = self._loop(sequences, states, mask, training)
+            output, states = self._run(sequences, states, mask, training)
         finally:
             self._reset_masks()
         if self.stateful and self.states is not None:
@@ -168,7 +171,6 @@ class RNN(ConfiguredLayer):
                 list(self.states),
                 states,
             )
-        output = ops.stack(outputs, axis=1) if self.return_sequences else outputs[-1]
         return (output, *states) if self.return_state else output
 
     def _reset_masks(self) -> None:
@@ -176,22 +178,41 @@ class RNN(ConfiguredLayer):
             if isinstance(cell, DropoutCell):
                 cell._reset()
 
-    def _loop(
+    def _run(
         self, sequences: Any, states: list[Any], mask: Any, training: bool
+    ) -> tuple[Any, list[Any]]:
+        """Returns the output, of all steps or the last, and the last states."""
+        cell = self.cell
+        if not isinstance(cell, Cell):
+            step = functools.partial(step_cell, cell)
+        else:
+            step = cell.step
+            sequences = cell.project(sequences, training)  # one product for the whole sequence
+            if not self.unroll and cell.takes_sequences(training):
+                outputs, states = cell.sequence(
+                    sequences,
+                    states,
+                    mask,
+                    go_backwards=self.go_backwards,
+                    zero_output_for_mask=self.zero_output_for_mask,
+                )
+                if self.return_sequences:
+                    return outputs, states
+                # Without a mask, the last output is the state.
+                return states[0] if mask is None else outputs[:, -1], states
+        outputs, states = self._loop(step, sequences, states, mask, training)
+        return ops.stack(outputs, axis=1) if self.return_sequences else outputs[-1], states
+
+    def _loop(
+        self, step: Callable, sequences: Any, states: list[Any], mask: Any, training: bool
     ) -> tuple[list[Any], list[Any]]:
         """Returns the outputs of all steps, in the order they are read, and the last states."""
         steps = range(sequences.shape[1])
-        projected = isinstance(self.cell, Cell)
-        if projected:  # one product for the whole sequence
-            sequences = self.cell.project(sequences, training)
         # All at once: the gradient of each step's slice alone would be as long as the sequence.
         entries = ops.unstack(sequences, axis=1)
         output, outputs = None, []
         for t in reversed(steps) if self.go_backwards else steps:
-            if projected:
-                new, after = self.cell.step(entries[t], states, training)
-            else:
-                new, after = step_cell(self.cell, entries[t], states, training)
+            new, after = step(entries[t], states, training)
             if mask is not None:
                 kept = mask[:, t]
                 before = ops.zeros_like(new) if output is None else output

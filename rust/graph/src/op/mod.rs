@@ -27,6 +27,7 @@ pub mod optimizer;
 pub mod pool;
 pub mod random;
 mod real;
+pub mod recurrent;
 pub mod reduce;
 pub mod slice;
 pub mod softmax;
@@ -244,6 +245,7 @@ const FAMILIES: &[Family] = &[
     optimizer::OPS,
     pool::OPS,
     random::OPS,
+    recurrent::OPS,
     reduce::OPS,
     slice::OPS,
     softmax::OPS,

@@ -49,7 +49,7 @@ fn expect_floats(inputs: &[&Spec]) -> Result<DType> {
     type_error!("operands must be of floats, got {dtype}")
 }
 
-fn expect_shape(name: &str, x: &Spec, shape: &Shape) -> Result<()> {
+pub(super) fn expect_shape(name: &str, x: &Spec, shape: &Shape) -> Result<()> {
     let differ = |(a, b): (&Dim, &Dim)| a.never_equals(b);
     if x.shape.rank() != shape.rank() || x.shape.iter().zip(shape.iter()).any(differ) {
         return value_error!("{name} must be of shape {shape}, got {}", x.shape);

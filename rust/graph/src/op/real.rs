@@ -22,7 +22,7 @@ pub trait RealKernel {
 /// The tensors of one call as numbers.
 pub struct Call<'a, T> {
     /// The operands; empty where one is not of floats.
-    pub inputs: SmallVec<[&'a [T]; 8]>,
+    pub inputs: SmallVec<[&'a [T]; 12]>,
     /// The results.
     pub outputs: SmallVec<[&'a mut [T]; 4]>,
     /// The operands as they came.
@@ -68,7 +68,7 @@ pub fn run_real(kernel: &impl RealKernel, run: &mut Run<'_, '_>) -> Result<()> {
 }
 
 fn call<T: Real>(kernel: &impl RealKernel, run: &mut Run<'_, '_>) {
-    let sizes: SmallVec<[Operand<'_>; 8]> = run
+    let sizes: SmallVec<[Operand<'_>; 12]> = run
         .inputs
         .iter()
         .map(|x| Operand {

@@ -6,6 +6,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use std::sync::Arc;
 
 use kernels::elementwise::Op as Function;
+use smallvec::SmallVec;
 
 use super::Vjp;
 use super::elementwise::{Cast, Copy, Elementwise, scalar_like};
@@ -13,7 +14,7 @@ use super::layout;
 use super::reduce::{Kind, Reduce, sum_to};
 use crate::emit::{Dispatch, Emitter};
 use crate::tape::{Source, Tape};
-use crate::{DType, Op, Result, Shape, Value};
+use crate::{DType, Dim, Op, Result, Shape, Value};
 
 /// Makes terms of values.
 pub struct Terms<'e>(RefCell<&'e mut dyn Emitter>);
@@ -37,6 +38,11 @@ impl<'e> Terms<'e> {
             terms: self,
             value: Ok(value.clone()),
         }
+    }
+
+    /// The term of a value that may have failed.
+    pub fn of_result(&self, value: Result<Value>) -> Term<'_, 'e> {
+        Term { terms: self, value }
     }
 
     /// Applies an op of one result to terms.
@@ -178,6 +184,22 @@ impl<'t, 'e> Term<'t, 'e> {
         Term {
             terms: self.terms,
             value: self.value.as_ref().map_err(Clone::clone).and_then(reshape),
+        }
+    }
+
+    /// Its equal parts along an axis of known size.
+    pub fn split(&self, axis: usize, parts: usize) -> Vec<Self> {
+        let split = |value: &Value| {
+            let size = Dim::Known(value.shape()[axis].require()? / parts.max(1) as i64);
+            let op = layout::Split {
+                sizes: SmallVec::from_elem(size, parts),
+                axis: axis as i64,
+            };
+            self.terms.0.borrow_mut().emit(Arc::new(op), &[value])
+        };
+        match self.value.as_ref().map_err(Clone::clone).and_then(split) {
+            Ok(values) => values.iter().map(|value| self.terms.of(value)).collect(),
+            Err(error) => vec![self.terms.of_result(Err(error)); parts],
         }
     }
 

@@ -48,8 +48,8 @@ impl<'a, T> From<Packed<'a, T>> for Side<'a, T> {
 /// A whole `B` in panels, as one instruction set reads them.
 #[derive(Clone, Copy, Debug)]
 pub struct Packed<'a, T> {
-    items: &'a [T],
-    level: Level,
+    pub(super) items: &'a [T],
+    pub(super) level: Level,
 }
 
 impl<'a, T: Real> Packed<'a, T> {
@@ -414,7 +414,7 @@ const UNPACKED_PANELS: usize = 2;
 const UNPACKED_COLUMNS: usize = 512;
 
 /// Steps of at most `step` through `range`; one empty step through an empty range.
-fn steps(range: Range<usize>, step: usize) -> impl Iterator<Item = Range<usize>> {
+pub(super) fn steps(range: Range<usize>, step: usize) -> impl Iterator<Item = Range<usize>> {
     let end = range.end;
     let count = range.len().div_ceil(step).max(1);
     (0..count).map(move |i| range.start + i * step..end.min(range.start + (i + 1) * step))

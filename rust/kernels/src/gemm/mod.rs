@@ -53,6 +53,7 @@ mod integer;
 mod microkernel;
 mod operand;
 pub(crate) mod panels;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -62,6 +63,7 @@ pub use generic::{Half, Ring, half_scratch_len, matmul_half, matmul_ring};
 pub use integer::{integer_scratch_len, matmul_integer};
 pub(crate) use operand::transpose_lines;
 pub use operand::{Operand, Strided, pack_lines};
+pub(crate) use rows::{multiply_rows, read_rows};
 
 use simd::{Float, Isa};
 

@@ -1,5 +1,7 @@
 //! Gradients, and gradients of gradients, against finite differences in float64.
 
+mod recurrent;
+
 use graph::op::builder;
 use graph::op::{Attr, Attrs};
 use graph::tape::Source;

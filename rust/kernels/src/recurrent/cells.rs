@@ -1,0 +1,258 @@
+//! What a step of each cell does to lanes, and what it does to gradients.
+use simd::{Float, Isa, Lanes};
+
+use crate::real::Real;
+
+/// Lanes of what belongs to the gates, or of what is kept; those behind the cell's own are unused.
+pub(super) type Parts<T, I> = [<T as crate::gemm::Real>::Lanes<I>; 5];
+
+/// A step backward.
+pub(super) struct Back<T: Real, I: Isa> {
+    /// The gradients of the gates' sums, as the projected inputs get them.
+    pub projected: Parts<T, I>,
+    /// The gradients of the product with the state.
+    pub product: Parts<T, I>,
+    /// What reaches the state before, besides what comes through the product.
+    pub state: T::Lanes<I>,
+    /// What reaches the carry before.
+    pub carry: T::Lanes<I>,
+}
+
+/// The formulas of a cell.
+pub(super) trait Formula {
+    /// As [`super::Cell::gates`].
+    const GATES: usize;
+    /// As [`super::Cell::kept`].
+    const KEPT: usize;
+    /// Whether there is a second state.
+    const CARRY: bool;
+
+    /// The states after a step and what is kept of it, from the projected inputs `x`, the product with the state `p` and the states
+    /// before.
+    fn forward<T: Real, I: Isa>(
+        isa: I,
+        x: &Parts<T, I>,
+        p: &Parts<T, I>,
+        state: T::Lanes<I>,
+        carry: T::Lanes<I>,
+    ) -> (T::Lanes<I>, T::Lanes<I>, Parts<T, I>);
+
+    /// The step backward, from what was kept, the states before, the output, and the gradients of the states after.
+    fn backward<T: Real, I: Isa>(
+        isa: I,
+        kept: &Parts<T, I>,
+        before: [T::Lanes<I>; 2],
+        output: T::Lanes<I>,
+        grads: [T::Lanes<I>; 2],
+    ) -> Back<T, I>;
+}
+
+/// `g y (1 - y)`: back through a sigmoid of result `y`.
+#[inline(always)]
+fn through_sigmoid<L: Float>(one: L, y: L, g: L) -> L {
+    g * y * (one - y)
+}
+
+/// `g (1 - y^2)`: back through a tanh of result `y`.
+#[inline(always)]
+fn through_tanh<L: Float>(one: L, y: L, g: L) -> L {
+    g * y.neg_mul_add(y, one)
+}
+
+#[inline(always)]
+fn one<T: Real, I: Isa>(isa: I) -> T::Lanes<I> {
+    T::Lanes::<I>::splat(isa, T::from_f64(1.0))
+}
+
+pub(super) struct Lstm;
+
+impl Formula for Lstm {
+    const GATES: usize = 4;
+    const KEPT: usize = 5;
+    const CARRY: bool = true;
+
+    #[inline(always)]
+    fn forward<T: Real, I: Isa>(
+        isa: I,
+        x: &Parts<T, I>,
+        p: &Parts<T, I>,
+        _state: T::Lanes<I>,
+        carry: T::Lanes<I>,
+    ) -> (T::Lanes<I>, T::Lanes<I>, Parts<T, I>) {
+        let input = T::sigmoid(isa, x[0] + p[0]);
+        let forget = T::sigmoid(isa, x[1] + p[1]);
+        let candidate = T::tanh(isa, x[2] + p[2]);
+        let output = T::sigmoid(isa, x[3] + p[3]);
+        let carry = forget.mul_add(carry, input * candidate);
+        let state = output * T::tanh(isa, carry);
+        (state, carry, [input, forget, candidate, output, carry])
+    }
+
+    #[inline(always)]
+    fn backward<T: Real, I: Isa>(
+        isa: I,
+        kept: &Parts<T, I>,
+        [_, carry_before]: [T::Lanes<I>; 2],
+        _output: T::Lanes<I>,
+        [g_state, g_carry]: [T::Lanes<I>; 2],
+    ) -> Back<T, I> {
+        let (zero, one) = (T::Lanes::<I>::zero(isa), one::<T, I>(isa));
+        let [input, forget, candidate, output, carry] = *kept;
+        let squashed = T::tanh(isa, carry);
+        let g_carry = g_carry + through_tanh(one, squashed, g_state * output);
+        let sums = [
+            through_sigmoid(one, input, g_carry * candidate),
+            through_sigmoid(one, forget, g_carry * carry_before),
+            through_tanh(one, candidate, g_carry * input),
+            through_sigmoid(one, output, g_state * squashed),
+            zero,
+        ];
+        Back {
+            projected: sums,
+            product: sums,
+            state: zero,
+            carry: g_carry * forget,
+        }
+    }
+}
+
+pub(super) struct Gru;
+
+impl Formula for Gru {
+    const GATES: usize = 3;
+    const KEPT: usize = 4;
+    const CARRY: bool = false;
+
+    #[inline(always)]
+    fn forward<T: Real, I: Isa>(
+        isa: I,
+        x: &Parts<T, I>,
+        p: &Parts<T, I>,
+        state: T::Lanes<I>,
+        carry: T::Lanes<I>,
+    ) -> (T::Lanes<I>, T::Lanes<I>, Parts<T, I>) {
+        let update = T::sigmoid(isa, x[0] + p[0]);
+        let reset = T::sigmoid(isa, x[1] + p[1]);
+        let candidate = T::tanh(isa, reset.mul_add(p[2], x[2]));
+        let after = update.mul_add(state - candidate, candidate);
+        (after, carry, [update, reset, candidate, p[2], carry])
+    }
+
+    #[inline(always)]
+    fn backward<T: Real, I: Isa>(
+        isa: I,
+        kept: &Parts<T, I>,
+        [before, _]: [T::Lanes<I>; 2],
+        _output: T::Lanes<I>,
+        [g, g_carry]: [T::Lanes<I>; 2],
+    ) -> Back<T, I> {
+        let (zero, one) = (T::Lanes::<I>::zero(isa), one::<T, I>(isa));
+        let [update, reset, candidate, product, _] = *kept;
+        let inner = through_tanh(one, candidate, g * (one - update));
+        let sums = [
+            through_sigmoid(one, update, g * (before - candidate)),
+            through_sigmoid(one, reset, inner * product),
+            inner,
+            zero,
+            zero,
+        ];
+        Back {
+            projected: sums,
+            product: [sums[0], sums[1], inner * reset, zero, zero],
+            state: g * update,
+            carry: g_carry,
+        }
+    }
+}
+
+pub(super) struct SimpleRnn;
+
+impl Formula for SimpleRnn {
+    const GATES: usize = 1;
+    const KEPT: usize = 0;
+    const CARRY: bool = false;
+
+    #[inline(always)]
+    fn forward<T: Real, I: Isa>(
+        isa: I,
+        x: &Parts<T, I>,
+        p: &Parts<T, I>,
+        _state: T::Lanes<I>,
+        carry: T::Lanes<I>,
+    ) -> (T::Lanes<I>, T::Lanes<I>, Parts<T, I>) {
+        (T::tanh(isa, x[0] + p[0]), carry, [carry; 5])
+    }
+
+    #[inline(always)]
+    fn backward<T: Real, I: Isa>(
+        isa: I,
+        _kept: &Parts<T, I>,
+        _before: [T::Lanes<I>; 2],
+        output: T::Lanes<I>,
+        [g, g_carry]: [T::Lanes<I>; 2],
+    ) -> Back<T, I> {
+        let zero = T::Lanes::<I>::zero(isa);
+        let sum = through_tanh(one::<T, I>(isa), output, g);
+        let sums = [sum, zero, zero, zero, zero];
+        Back {
+            projected: sums,
+            product: sums,
+            state: zero,
+            carry: g_carry,
+        }
+    }
+}
+
+/// Lanes from item `j` on of the first `count` parts of `units` items each.
+#[inline(always)]
+pub(super) fn load_parts<T: Real, I: Isa>(
+    isa: I,
+    from: &[T],
+    count: usize,
+    units: usize,
+    j: usize,
+) -> Parts<T, I> {
+    let mut parts = [T::Lanes::<I>::zero(isa); 5];
+    let len = T::Lanes::<I>::LEN.min(units - j);
+    assert!(count == 0 || from.len() >= (count - 1) * units + j + len);
+    simd::unrolled!(PART < 5, {
+        if PART < count {
+            // SAFETY: the last part's lanes were found in the slice, the others lie before.
+            parts[PART] = unsafe {
+                let from = from.as_ptr().add(PART * units + j);
+                if len == T::Lanes::<I>::LEN {
+                    T::Lanes::<I>::load_ptr(isa, from)
+                } else {
+                    T::Lanes::<I>::load_ptr_partial(isa, from, len)
+                }
+            };
+        }
+    });
+    parts
+}
+
+/// Stores what [`load_parts`] loads.
+#[inline(always)]
+pub(super) fn store_parts<T: Real, I: Isa>(
+    parts: &Parts<T, I>,
+    to: &mut [T],
+    count: usize,
+    units: usize,
+    j: usize,
+) {
+    let len = T::Lanes::<I>::LEN.min(units - j);
+    assert!(count == 0 || to.len() >= (count - 1) * units + j + len);
+    simd::unrolled!(PART < 5, {
+        if PART < count {
+            // SAFETY: the last part's lanes were found in the slice, the others lie before.
+            unsafe {
+                let to = to.as_mut_ptr().add(PART * units + j);
+                if len == T::Lanes::<I>::LEN {
+                    parts[PART].store_ptr(to);
+                } else {
+                    parts[PART].store_ptr_partial(to, len);
+                }
+            }
+        }
+    });
+}
