@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use graph::op::{Attr, Attrs, builder};
 use graph::passes::Options;
+use graph::tape::Source;
 use graph::trace::Trace;
-use graph::{DType, Emitter, Graph, Plan, Shape, Spec, Tensor, Value, Variable};
+use graph::{DType, Dim, Emitter, Graph, Plan, Shape, Spec, Tape, Tensor, Value, Variable};
 
 /// The system's allocator, with a count of the requests.
 struct Counting;
@@ -89,6 +90,38 @@ fn network() -> Graph {
         .unwrap()
 }
 
+/// An LSTM along sequences of unknown length, whose last state is asked for, and the gradients of its kernel's and inputs' squares.
+fn sequences() -> Graph {
+    const UNITS: usize = 40;
+    let kernel = Variable::new(ramp(&[UNITS, 4 * UNITS])).read();
+    let trace = Trace::begin();
+    let (batch, steps) = (trace.symbol("batch"), trace.symbol("steps"));
+    let input = |dims: [Dim; 3], dtype| {
+        let shape: Shape = dims.into_iter().filter(|dim| !dim.is(0)).collect();
+        trace.input(Spec { dtype, shape }).unwrap()
+    };
+    let x = input(
+        [batch.clone(), steps.clone(), (4 * UNITS).into()],
+        DType::Float32,
+    );
+    let state = input([batch.clone(), UNITS.into(), 0.into()], DType::Float32);
+    let mask = input([batch, steps, 0.into()], DType::Bool);
+    let attributes = [("cell", Attr::Str("lstm")), ("use_mask", Attr::Bool(true))];
+    let op = builder("recurrent").unwrap()(&Attrs(attributes.into_iter().collect())).unwrap();
+    let tape = Tape::new(true);
+    tape.watch(&x);
+    tape.watch(&kernel);
+    tape.start();
+    let results = graph::apply(op, &[&x, &kernel, &state, &state, &mask]).unwrap();
+    tape.stop();
+    let sources = [&x, &kernel].map(|value| Source::Value(value.clone()));
+    let seeds: Vec<_> = results.iter().cloned().map(Some).collect();
+    let grads = tape.gradient(&results, &seeds, &sources).unwrap();
+    let mut outputs: Vec<Value> = grads.into_iter().flatten().collect();
+    outputs.push(results[1].clone());
+    trace.finish(&outputs).unwrap()
+}
+
 /// Returns when every thread has worked: each waits for the others.
 fn all_start(threads: usize) {
     let met = AtomicUsize::new(0);
@@ -102,25 +135,40 @@ fn all_start(threads: usize) {
 
 #[test]
 fn a_warm_run_allocates_nothing() {
-    let plan = Plan::new(network(), Options::default()).unwrap();
-    for threads in [1, 2] {
-        kernels::threads::set_num_threads(threads);
-        all_start(threads);
-        for batch in [1, 8] {
-            let x = ramp(&[batch, 28, 28, 8]);
-            let layout = plan.layout(&[x.shape()]).unwrap();
-            let mut results = plan.fresh(&layout).unwrap();
-            let mut run = || {
-                let before = REQUESTS.load(Ordering::SeqCst);
-                let layout = plan.layout(&[x.shape()]).unwrap();
-                plan.execute(&layout, &[x.view()], &mut results.views())
-                    .unwrap();
-                REQUESTS.load(Ordering::SeqCst) - before
-            };
-            let cold = run();
-            assert!(threads == 2 || batch == 8 || cold > 0, "the count works");
-            run();
-            assert_eq!([run(), run()], [0, 0], "{threads} threads, batch {batch}");
+    let sequence = |batch: usize| {
+        let ones = Tensor::from_slice(&vec![1u8; batch * 9], &[batch, 9]);
+        let state = ramp(&[batch, 40]);
+        vec![ramp(&[batch, 9, 160]), state, ones.retyped(DType::Bool)]
+    };
+    let image = |batch: usize| vec![ramp(&[batch, 28, 28, 8])];
+    let cases: [(Graph, &dyn Fn(usize) -> Vec<Tensor>); 2] =
+        [(network(), &image), (sequences(), &sequence)];
+    for (i, (graph, inputs)) in cases.into_iter().enumerate() {
+        let plan = Plan::new(graph, Options::default()).unwrap();
+        for threads in [1, 2] {
+            kernels::threads::set_num_threads(threads);
+            all_start(threads);
+            for batch in [1, 8] {
+                let inputs = inputs(batch);
+                let views: Vec<_> = inputs.iter().map(Tensor::view).collect();
+                let shapes: Vec<_> = inputs.iter().map(Tensor::shape).collect();
+                let layout = plan.layout(&shapes).unwrap();
+                let mut results = plan.fresh(&layout).unwrap();
+                let mut run = || {
+                    let before = REQUESTS.load(Ordering::SeqCst);
+                    let layout = plan.layout(&shapes).unwrap();
+                    plan.execute(&layout, &views, &mut results.views()).unwrap();
+                    REQUESTS.load(Ordering::SeqCst) - before
+                };
+                let cold = run();
+                assert!(threads == 2 || batch == 8 || cold > 0, "the count works");
+                run();
+                assert_eq!(
+                    [run(), run()],
+                    [0, 0],
+                    "graph {i}, {threads} threads, batch {batch}"
+                );
+            }
         }
     }
 }

@@ -230,6 +230,19 @@ fn functions() -> Vec<(&'static str, fn(&Value) -> Result<Value>)> {
             let zeros = Value::concrete(Tensor::from_slice(&[0i32, 0], &[2]));
             call("dynamic_update_slice", vec![], &[x, &block, &zeros])
         }),
+        ("steps of sequences", |x| {
+            let projected = call(
+                "reshape",
+                vec![("shape", sizes(&[&k(2), &batch(x), &k(3)]))],
+                &[x],
+            )?;
+            let [kernel, state] = [&[1, 3], &[2, 1]].map(|shape| Value::concrete(numbers(shape)));
+            call(
+                "recurrent",
+                vec![("cell", Attr::Str("gru"))],
+                &[&projected, &kernel, &state],
+            )
+        }),
     ]
 }
 
@@ -269,7 +282,7 @@ fn what_does_not_fit_is_an_error_with_both_shapes() {
     let x = Value::concrete(numbers(&[2, 6]));
     let shape = |dims: &[i64]| ("shape", Attr::List(dims.iter().copied().map(int).collect()));
     let ids = Value::concrete(Tensor::from_slice(&[0.5f32], &[1]));
-    let wrong: [(&str, Attributes, Vec<&Value>, &str); 8] = [
+    let wrong: [(&str, Attributes, Vec<&Value>, &str); 9] = [
         (
             "reshape",
             vec![shape(&[5])],
@@ -307,6 +320,12 @@ fn what_does_not_fit_is_an_error_with_both_shapes() {
             vec![("axis", int(0))],
             vec![&x, &ids],
             "cannot be joined",
+        ),
+        (
+            "recurrent",
+            vec![("cell", Attr::Str("simple_rnn"))],
+            vec![&x, &x, &x],
+            "got shapes (2, 6) and (2, 6)",
         ),
     ];
     for (name, attributes, operands, message) in wrong {

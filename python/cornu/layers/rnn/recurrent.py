@@ -162,7 +162,7 @@ class RNN(ConfiguredLayer):
             )
         self._reset_masks()
         try:
-            output, states = self._run(sequences, states, mask, training)
+            output, states = self._walk(sequences, states, mask, training)
         finally:
             self._reset_masks()
         if self.stateful and self.states is not None:
@@ -178,7 +178,7 @@ class RNN(ConfiguredLayer):
             if isinstance(cell, DropoutCell):
                 cell._reset()
 
-    def _run(
+    def _walk(
         self, sequences: Any, states: list[Any], mask: Any, training: bool
     ) -> tuple[Any, list[Any]]:
         """Returns the output, of all steps or the last, and the last states."""
