@@ -154,10 +154,11 @@ fn a_warm_run_allocates_nothing() {
                 let shapes: Vec<_> = inputs.iter().map(Tensor::shape).collect();
                 let layout = plan.layout(&shapes).unwrap();
                 let mut results = plan.fresh(&layout).unwrap();
+                let mut results = results.views();
                 let mut run = || {
                     let before = REQUESTS.load(Ordering::SeqCst);
                     let layout = plan.layout(&shapes).unwrap();
-                    plan.execute(&layout, &views, &mut results.views()).unwrap();
+                    plan.execute(&layout, &views, &mut results).unwrap();
                     REQUESTS.load(Ordering::SeqCst) - before
                 };
                 let cold = run();
