@@ -115,7 +115,7 @@ impl<T: Real> Task for Row<'_, T> {
                 // SAFETY: a panel holds `width` items for each of the `k` depths, found long enough by the caller.
                 unsafe {
                     unrolled!(I < SUMS, {
-                        let y = T::Lanes::<I>::load_ptr(isa, columns[I].add(d * width));
+                        let y = T::Lanes::<I>::load_ptr(isa, columns[I % SUMS].add(d * width));
                         sums[I] = x.mul_add(y, sums[I]);
                     });
                 }

@@ -218,7 +218,7 @@ pub(super) fn load_parts<T: Real, I: Isa>(
     simd::unrolled!(PART < 5, {
         if PART < count {
             // SAFETY: the last part's lanes were found in the slice, the others lie before.
-            parts[PART] = unsafe {
+            parts[PART % 5] = unsafe {
                 let from = from.as_ptr().add(PART * units + j);
                 if len == T::Lanes::<I>::LEN {
                     T::Lanes::<I>::load_ptr(isa, from)
@@ -248,9 +248,9 @@ pub(super) fn store_parts<T: Real, I: Isa>(
             unsafe {
                 let to = to.as_mut_ptr().add(PART * units + j);
                 if len == T::Lanes::<I>::LEN {
-                    parts[PART].store_ptr(to);
+                    parts[PART % 5].store_ptr(to);
                 } else {
-                    parts[PART].store_ptr_partial(to, len);
+                    parts[PART % 5].store_ptr_partial(to, len);
                 }
             }
         }

@@ -197,6 +197,7 @@ fn take<'a, T>(slice: &mut &'a mut [T], count: usize) -> &'a mut [T] {
 ///
 /// # Safety
 /// No other rows given out overlap.
+#[allow(clippy::mut_from_ref)]
 unsafe fn part<'s, T>(of: &'s Disjoint<'_, T>, rows: &Range<usize>, len: usize) -> &'s mut [T] {
     // SAFETY: the caller's promise.
     unsafe { of.slice_mut(rows.start * len..rows.end * len) }
