@@ -108,7 +108,7 @@ def test_gradients_reach_inputs_and_bias(name, mode):
         loss = cornu.ops.sum(cornu.ops.square(layer(x)))
     dx, db = tape.gradient(loss, [x, layer.bias])
     plain = _layer(cornu, name)
-    plain.set_weights([np.asarray(layer.kernel), np.asarray(layer.bias)])
+    plain.set_weights([np.asarray(layer._dequantized()), np.asarray(layer.bias)])
     with cornu.GradientTape() as tape:
         loss = cornu.ops.sum(cornu.ops.square(plain(x)))
     expected = tape.gradient(loss, [x, plain.bias])
@@ -116,6 +116,21 @@ def test_gradients_reach_inputs_and_bias(name, mode):
         got, wanted = np.asarray(got).ravel(), np.asarray(wanted).ravel()
         cosine = got @ wanted / np.linalg.norm(got) / np.linalg.norm(wanted)
         assert cosine > 0.99
+
+
+@pytest.mark.parametrize("lora", [False, True])
+@pytest.mark.parametrize("name, mode", CASES)
+def test_the_weight_is_shown_as_keras_shows_it(name, mode, lora):
+    shown = []
+    for library in (cornu, real):
+        layer = _layer(library, name)
+        layer.quantize(**MODES[mode](library.quantizers))
+        if lora:
+            layer.enable_lora(2)
+        shown.append(layer.embeddings if name == "embedding" else layer.kernel)
+    ours, theirs = shown
+    assert str(ours.dtype) == str(theirs.dtype)
+    np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-6)
 
 
 @pytest.mark.parametrize("mode", ["int8", "int4"])

@@ -7,6 +7,7 @@ import pytest
 
 import cornu
 from cornu import layers, ops
+from reference import keras
 
 RNG = np.random.default_rng(3)
 CELLS = {"SimpleRNN": {}, "LSTM": {}, "GRU": {}, "GRU without bias": {"use_bias": False}}
@@ -154,3 +155,23 @@ def test_what_the_kernel_lacks_is_stepped_by_single_operations():
             outputs.append(array(output))
         got = array(layer(X.astype("float32")))
         np.testing.assert_allclose(got, np.stack(outputs, 1), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", ["SimpleRNNCell", "LSTMCell", "GRUCell"])
+@pytest.mark.parametrize("unroll", [False, True])
+def test_a_subclass_of_a_cell_is_called(cell, unroll):
+    """As in Keras, its own `call` counts."""
+    outputs, weights = [], None
+    for library in (keras, cornu):
+
+        class Halved(getattr(library.layers, cell)):
+            def call(self, inputs, states, training=False):
+                output, states = super().call(inputs, states, training=training)
+                return output * 0.5, [state * 0.5 for state in states]
+
+        layer = library.layers.RNN(Halved(3), unroll=unroll, return_sequences=True)
+        layer.build(X.shape)
+        weights = weights or [RNG.standard_normal(w.shape) for w in layer.get_weights()]
+        layer.set_weights(weights)
+        outputs.append(np.asarray(layer(X.astype("float32"))))
+    np.testing.assert_allclose(*outputs, rtol=1e-5, atol=1e-6)

@@ -79,7 +79,7 @@ class Dense(QuantizedLayer):
     @property
     def kernel(self) -> Any:
         """The kernel, with its low-rank adaptation if there is one."""
-        return self._adapted()
+        return self._shown()
 
     def build(self, input_shape: Any) -> None:
         width = input_shape[-1]
@@ -181,7 +181,7 @@ class EinsumDense(QuantizedLayer):
     @property
     def kernel(self) -> Any:
         """The kernel, with its low-rank adaptation if there is one."""
-        return self._adapted()
+        return self._shown()
 
     def build(self, input_shape: Any) -> None:
         kernel_shape, bias_shape, self.full_output_shape = _einsum_shapes(
@@ -396,7 +396,7 @@ class Embedding(QuantizedLayer):
     @property
     def embeddings(self) -> Any:
         """The table, with its low-rank adaptation if there is one."""
-        return self._adapted()
+        return self._shown()
 
     def build(self, input_shape: Any = None) -> None:
         if self.built:
@@ -496,7 +496,7 @@ class ReversibleEmbedding(Embedding):
     def call(self, inputs: Any, reverse: bool = False) -> Any:
         if not reverse:
             return super().call(inputs)
-        kernel = ops.transpose(self.embeddings) if self.tie_weights else self.reverse_embeddings
+        kernel = ops.transpose(self._adapted()) if self.tie_weights else self.reverse_embeddings
         dtype = self.reverse_dtype or self.compute_dtype
         logits = ops.matmul(ops.cast(inputs, dtype), ops.cast(kernel, dtype))
         if self.logit_soft_cap is not None:

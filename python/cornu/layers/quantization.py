@@ -262,6 +262,11 @@ class QuantizedLayer(CalibratedLayer):
     def _scale(self) -> Any:
         return getattr(self, f"{self._adapted_name}_scale")
 
+    def _flat_integers(self) -> Any:
+        """Returns the integers of a weight of 4 bits, in its flat shape."""
+        _, columns = self._flat_shape(self._weight_shape)
+        return quantizers.unpack_int4(self._weight, columns, axis=-1)
+
     def _dequantized(self) -> Any:
         """Returns the weight as floats."""
         if self.is_calibrated:
@@ -271,8 +276,7 @@ class QuantizedLayer(CalibratedLayer):
         dtype, scale = self.compute_dtype, self._scale()
         if self.quantization_mode == "int8":
             return ops.cast(self._weight, dtype) / self._wide_scale(ops.cast(scale, dtype))
-        _, columns = self._flat_shape(self._weight_shape)
-        values = quantizers.unpack_int4(self._weight, columns, axis=-1)
+        values = self._flat_integers()
         if self._int4_block_size is None:
             floats = ops.cast(values, dtype)
             scale = ops.cast(scale, dtype)
@@ -283,6 +287,15 @@ class QuantizedLayer(CalibratedLayer):
             parts = (turn(part) for part in (values, scale, zero))
             flat = turn(quantizers.dequantize_grouped(*parts, self.g_idx, dtype))
         return ops.reshape(flat, self._weight_shape)
+
+    def _shown(self) -> Any:
+        """Returns the weight as its property gives it: integers as they are, as in Keras."""
+        if self.is_calibrated or not self.built or self.quantization_mode not in _INTEGERS:
+            return self._adapted()
+        integers = self._weight
+        if self.quantization_mode == "int4":
+            integers = ops.reshape(self._flat_integers(), self._weight_shape)
+        return ops.add(integers, self._lora_delta()) if self.lora_enabled else integers
 
     def _adapted(self) -> Any:
         if self.is_calibrated or (self.built and self.quantization_mode in _INTEGERS):
@@ -320,9 +333,8 @@ class QuantizedLayer(CalibratedLayer):
     def _integer_product(self, inputs: Any) -> Any:
         """Returns the product of quantized inputs with the integers; gradients see floats."""
         if self.quantization_mode == "int4":
-            _, columns = self._flat_shape(self._weight_shape)
-            flat = quantizers.unpack_int4(self._weight, columns, axis=-1)
-            integers, scale = ops.reshape(flat, self._weight_shape), self._scale()
+            integers = ops.reshape(self._flat_integers(), self._weight_shape)
+            scale = self._scale()
             kept = tuple(
                 1 if axis in self._reduced_axes() else size
                 for axis, size in enumerate(self._weight_shape)

@@ -123,6 +123,11 @@ class Cell(DropoutCell):
         """Returns the output and the states after one step, from projected inputs."""
         raise NotImplementedError
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether `project` and `step` say all that a call does: no subclass has its own `call`."""
+        return self.call.__module__ == __name__
+
     def takes_sequences(self, training: bool) -> bool:
         """Returns whether `sequence` can do what all its steps would."""
         return (

@@ -183,7 +183,7 @@ class RNN(ConfiguredLayer):
     ) -> tuple[Any, list[Any]]:
         """Returns the output, of all steps or the last, and the last states."""
         cell = self.cell
-        if not isinstance(cell, Cell):
+        if not (isinstance(cell, Cell) and cell.is_plain):
             step = functools.partial(step_cell, cell)
         else:
             step = cell.step
