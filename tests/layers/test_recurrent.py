@@ -1,12 +1,13 @@
 """Whole sequences stepped by one kernel, and by the single operations that `unroll` asks for."""
 
+import functools
 import itertools
 
 import numpy as np
 import pytest
 
 import cornu
-from cornu import layers, ops
+from cornu import layers, ops, tree
 from reference import keras
 
 RNG = np.random.default_rng(3)
@@ -87,16 +88,110 @@ def test_other_dtypes(cell, dtype):
     assert {ops.dtype(output) for output in outputs} == {fused.compute_dtype}
 
 
-def sequence_model(cell, units=3, features=4):
-    inputs = cornu.Input((None, features))
-    hidden = getattr(layers, cell)(units, return_sequences=True)(inputs)
-    outputs = layers.Bidirectional(getattr(layers, cell)(units))(hidden)
-    model = cornu.Model(inputs, layers.Dense(1)(outputs))
-    model.compile("sgd", "mse")
-    return model
+@cornu.saving.register_keras_serializable("test_recurrent")
+class Mean(layers.Layer):
+    """A cell of one's own, with two states of different shapes."""
+
+    def __init__(self, units=3, **kwargs):
+        super().__init__(**kwargs)
+        self.state_size = [units, 1]
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], self.state_size[0]))
+
+    def call(self, inputs, states):
+        total, count = states[0] + ops.matmul(inputs, self.kernel), states[1] + 1
+        return total / count, [total, count]
 
 
-@pytest.mark.parametrize("cell", ["SimpleRNN", "LSTM", "GRU"])
+# Layers whose steps are a loop of a plan, by their arguments besides.
+LOOPS = {
+    "a cell of one's own": lambda **o: layers.RNN(Mean(), **o),
+    "stacked cells": lambda **o: layers.RNN([layers.LSTMCell(3), Mean(), layers.GRUCell(2)], **o),
+    "relu": lambda **o: layers.LSTM(3, activation="relu", **o),
+    "reset before the product": lambda **o: layers.GRU(3, reset_after=False, **o),
+    "dropout of the state": lambda **o: layers.GRU(3, recurrent_dropout=0.4, seed=5, **o),
+    "dropout of stacked cells": lambda **o: layers.RNN(
+        [layers.LSTMCell(3, dropout=0.3, recurrent_dropout=0.4, seed=s) for s in (1, 2)], **o
+    ),
+}
+WALKS = [
+    {"return_sequences": True, "return_state": True},
+    {"go_backwards": True, "return_sequences": True},
+    {"go_backwards": True, "zero_output_for_mask": True},
+]
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_loop_of_a_plan_gives_what_single_steps_give(loop, masked):
+    x, mask = ops.convert_to_tensor(X.astype("float32")), ops.convert_to_tensor(MASK)
+
+    def run(layer, x, mask):
+        variables = layer.trainable_variables
+        with cornu.GradientTape() as tape:
+            tape.watch(x)
+            results = layer(x, mask=mask if masked else None, training=True)
+            results = results if isinstance(results, tuple) else (results,)
+            total = sum(ops.sum(ops.sin(r) * (i + 1)) for i, r in enumerate(tree.flatten(results)))
+        return [*tree.flatten(results), *tape.gradient(total, [x, *variables])]
+
+    for walk in WALKS:
+        weights, values = None, []
+        for traced, unroll in ((False, False), (True, False), (True, True)):
+            layer = LOOPS[loop](**walk, unroll=unroll)
+            layer.build(X.shape)
+            weights = weights or [RNG.standard_normal(w.shape) * 0.5 for w in layer.weights]
+            for variable, weight in zip(layer.trainable_variables, weights, strict=False):
+                variable.assign(weight)
+            step = functools.partial(run, layer)
+            step = cornu.function(step) if traced else step
+            values.append([array(v) for v in step(x, mask)])
+        for other in values[1:]:
+            for one, two in zip(values[0], other, strict=True):
+                np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-5)
+
+
+def test_losses_of_steps_are_kept():
+    """They are as many as there are steps, which are single operations then."""
+
+    class Penalized(Mean):
+        def call(self, inputs, states):
+            self.add_loss(ops.mean(inputs))
+            return super().call(inputs, states)
+
+    layer = layers.RNN(Penalized())
+    layer.build(X.shape)
+
+    def losses(x):
+        layer(x)
+        return layer.losses
+
+    x = ops.convert_to_tensor(X.astype("float32"))
+    eager, traced = losses(x), cornu.function(losses)(x)
+    assert len(eager) == X.shape[1]
+    np.testing.assert_allclose([float(t) for t in traced], [float(t) for t in eager], rtol=1e-5)
+
+
+def test_a_sequence_of_one_step():
+    x = X[:, :1].astype("float32")
+    layer = LOOPS["relu"](return_sequences=True, return_state=True)
+    for one, other in zip(layer(x), cornu.function(layer)(x), strict=True):
+        np.testing.assert_allclose(array(other), array(one), rtol=1e-6)
+
+
+def test_a_loop_keeps_the_state_of_a_stateful_layer():
+    x = X.astype("float32")
+    eager, traced = (LOOPS["reset before the product"](stateful=True) for _ in range(2))
+    for layer in (eager, traced):
+        layer.build(X.shape)
+    traced.set_weights(eager.get_weights())
+    step = cornu.function(traced)
+    for _ in range(3):
+        np.testing.assert_allclose(array(step(x)), array(eager(x)), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", ["SimpleRNN", "LSTM", "GRU", *LOOPS])
 def test_a_plan_serves_every_length(cell):
     """A second length makes the number of steps unknown; nothing is traced again from then on."""
     traced = []
@@ -107,8 +202,9 @@ def test_a_plan_serves_every_length(cell):
             return x
 
     inputs = cornu.Input((None, 4))
-    hidden = getattr(layers, cell)(3, return_sequences=True)(Counting()(inputs))
-    model = cornu.Model(inputs, layers.Dense(1)(getattr(layers, cell)(3)(hidden)))
+    make = functools.partial(getattr(layers, cell), 3) if cell in CELLS else LOOPS[cell]
+    hidden = make(return_sequences=True)(Counting()(inputs))
+    model = cornu.Model(inputs, layers.Dense(1)(make()(hidden)))
     model.compile("sgd", "mse")
     losses = []
     for steps in (5, 3, 100, 7):
@@ -122,14 +218,35 @@ def test_a_plan_serves_every_length(cell):
     assert np.isfinite(losses).all()
 
 
-@pytest.mark.parametrize("cell", ["SimpleRNN", "LSTM", "GRU"])
+@pytest.mark.parametrize("cell", ["SimpleRNN", "LSTM", "GRU", *LOOPS])
 def test_steps_of_a_plan_do_not_grow_with_the_sequence(cell):
     counts = set()
-    for steps in (5, 100):
-        model = sequence_model(cell)
+    for steps in (5, 50):
+        make = functools.partial(getattr(layers, cell), 3) if cell in CELLS else LOOPS[cell]
+        inputs = cornu.Input((None, 4))
+        hidden = make(return_sequences=True)(inputs)
+        model = cornu.Model(inputs, layers.Dense(1)(layers.Bidirectional(make())(hidden)))
+        model.compile("sgd", "mse")
         x, y = np.ones((2, steps, 4), "float32"), np.ones((2, 1), "float32")
         counts.add(len(cornu.profile(model, x, y, repeats=0).steps))
-    assert len(counts) == 1 and counts.pop() < 80
+    assert len(counts) == 1
+    if cell in CELLS:
+        assert counts.pop() < 80
+
+
+def test_convolutions_step_along_unknown_lengths():
+    inputs = cornu.Input((None, 4, 4, 2))
+    hidden = layers.ConvLSTM2D(2, 3, return_sequences=True)(inputs)
+    model = cornu.Model(inputs, layers.ConvLSTM2D(2, 1)(hidden))
+    for steps in (2, 5, 9):
+        x = RNG.standard_normal((2, steps, 4, 4, 2)).astype("float32")
+        expected = x
+        for layer in model.layers[1:]:
+            expected = layer(expected)
+        np.testing.assert_allclose(
+            model.predict(x, verbose=0), array(expected), rtol=1e-4, atol=1e-5
+        )
+    assert len(cornu.profile(model, x, repeats=0).steps) < 50
 
 
 def test_long_sequences_match():

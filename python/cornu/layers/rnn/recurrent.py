@@ -27,8 +27,9 @@ _LAYER_ARGUMENTS = f"""{CELL_ARGUMENTS}
         return_state: whether the last state is returned behind the output.
         go_backwards: whether the sequence is read from its end.
         stateful: whether a batch goes on from the last state of the batch before.
-        unroll: whether the steps are single operations. LSTM, GRU and SimpleRNN run as one kernel
-            otherwise, unless their activations or dropout ask for single operations too.
+        unroll: whether a plan has operations of its own for each step. Else it has those of one
+            step, in a loop; LSTM, GRU and SimpleRNN run as one kernel, unless their activations
+            or dropout ask for the loop.
 
     Call arguments: `sequences` of shape `(batch, steps, features)`, `initial_state`, `mask` of
     shape `(batch, steps)`, and `training`.
@@ -52,8 +53,9 @@ class RNN(ConfiguredLayer):
         return_state: whether the last states are returned behind the output.
         go_backwards: whether the sequence is read from its end.
         stateful: whether a batch goes on from the last states of the batch before.
-        unroll: whether the steps are single operations. LSTM, GRU and SimpleRNN run as one kernel
-            otherwise, unless their activations or dropout ask for single operations too.
+        unroll: whether a plan has operations of its own for each step. Else it has those of one
+            step, in a loop; LSTM, GRU and SimpleRNN run as one kernel, unless their activations
+            or dropout ask for the loop.
         zero_output_for_mask: whether the output of a masked step is zero; it repeats the one
             before otherwise.
 
@@ -200,29 +202,46 @@ class RNN(ConfiguredLayer):
                     return outputs, states
                 # Without a mask, the last output is the state.
                 return states[0] if mask is None else outputs[:, -1], states
-        outputs, states = self._loop(step, sequences, states, mask, training)
-        return ops.stack(outputs, axis=1) if self.return_sequences else outputs[-1], states
+        return self._loop(step, sequences, states, mask, training)
 
     def _loop(
         self, step: Callable, sequences: Any, states: list[Any], mask: Any, training: bool
-    ) -> tuple[list[Any], list[Any]]:
-        """Returns the outputs of all steps, in the order they are read, and the last states."""
-        steps = range(sequences.shape[1])
-        # All at once: the gradient of each step's slice alone would be as long as the sequence.
-        entries = ops.unstack(sequences, axis=1)
-        output, outputs = None, []
-        for t in reversed(steps) if self.go_backwards else steps:
-            new, after = step(entries[t], states, training)
-            if mask is not None:
-                kept = mask[:, t]
-                before = ops.zeros_like(new) if output is None else output
-                if self.zero_output_for_mask:
-                    before = ops.zeros_like(new)
-                new = _choose(kept, new, before)
-                after = _map(lambda a, b, kept=kept: _choose(kept, a, b), after, states)
-            output, states = new, after
-            outputs.append(output)
-        return outputs, states
+    ) -> tuple[Any, list[Any]]:
+        """Returns the output, of all steps or the last, and the last states."""
+
+        def advance(state: tuple[Any, Any], entry: Any) -> tuple[Any, Any]:
+            (output, states), (inputs, kept) = state, entry
+            new, after = step(inputs, states, training)
+            if kept is not None:
+                if output is None or self.zero_output_for_mask:
+                    output = ops.zeros_like(new)
+                new = _choose(kept, new, output)
+                after = _map(lambda a, b: _choose(kept, a, b), after, states)
+            return (new, after), new if self.return_sequences else None
+
+        entries = [x if x is None else ops.swapaxes(x, 0, 1) for x in (sequences, mask)]
+        if self.go_backwards:
+            entries = [x if x is None else ops.flip(x, 0) for x in entries]
+        parts = [(x, x) if x is None else ops.split(x, [1]) for x in entries]
+        head, rest = zip(*parts, strict=True)
+        # The first step shows what the others hand on, and makes the dropout masks they share.
+        state, output = advance(
+            (None, states), [x if x is None else ops.squeeze(x, 0) for x in head]
+        )
+        if sequences.shape[1] != 1:
+            state, outputs = ops.scan(advance, state, rest, unroll=self._unrolls())
+            if output is not None:
+                output = ops.concatenate([ops.expand_dims(output, 0), outputs])
+        elif output is not None:
+            output = ops.expand_dims(output, 0)
+        output, states = state[0] if output is None else ops.swapaxes(output, 0, 1), state[1]
+        return output, states
+
+    def _unrolls(self) -> bool:
+        """Whether steps are single operations also in a trace; losses of steps ask for it."""
+        return self.unroll or any(
+            layer._losses for layer in getattr(self.cell, "_flatten_layers", tuple)()
+        )
 
     def get_config(self) -> dict[str, Any]:
         from cornu.saving import serialize_keras_object
