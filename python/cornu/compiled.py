@@ -42,15 +42,21 @@ class _Entry:
         layers: the layers that were called.
     """
 
-    __slots__ = ("checked", "layers", "outputs", "plan")
+    __slots__ = ("calls", "checked", "classes", "layers", "outputs", "plan")
 
     def __init__(self, plan: Any, outputs: Any, layers: Iterable[Any]) -> None:
         self.plan, self.outputs = plan, outputs
+        layers = list(layers)
         self.layers = [(weakref.ref(layer), layer.structure_version()) for layer in layers]
+        inside = [part for layer in layers for part in getattr(layer, "_flatten_layers", tuple)()]
+        self.classes = list({type(layer) for layer in inside})
+        self.calls = [kind.call for kind in self.classes]
         self.checked = Clock.now
 
     def is_current(self) -> bool:
-        """Returns whether the layers are what they were."""
+        """Returns whether the layers, and the methods that call them, are what they were."""
+        if [kind.call for kind in self.classes] != self.calls:
+            return False
         if self.checked == Clock.now:
             return True
         now = Clock.now

@@ -130,15 +130,17 @@ class TrackedList(list):
         self.tracker = tracker
         super().__init__(_filed(value, tracker) for value in values)
 
-    def _track(self, value: Any) -> Any:
-        if self.tracker is None:
-            return value
-        self.tracker.touch_outside_calls()
-        return self.tracker.track(value)
-
-    def _untrack(self, value: Any) -> None:
+    def _touch(self) -> None:
         if self.tracker is not None:
             self.tracker.touch_outside_calls()
+
+    def _track(self, value: Any) -> Any:
+        self._touch()
+        return _filed(value, self.tracker)
+
+    def _untrack(self, value: Any) -> None:
+        self._touch()
+        if self.tracker is not None:
             self.tracker.untrack(value)
 
     def append(self, value: Any) -> None:
@@ -181,6 +183,18 @@ class TrackedList(list):
         self._untrack(list(self))
         super().clear()
 
+    def sort(self, **order: Any) -> None:
+        self._touch()
+        super().sort(**order)
+
+    def reverse(self) -> None:
+        self._touch()
+        super().reverse()
+
+    def __imul__(self, count: Any) -> "TrackedList":
+        self[:] = list(self) * count
+        return self
+
     def __reduce__(self) -> tuple:
         return list, (list(self),)
 
@@ -192,6 +206,7 @@ class TrackedDict(dict):
         self.tracker = tracker
         super().__init__({key: _filed(value, tracker) for key, value in dict(values).items()})
 
+    _touch = TrackedList._touch
     _track = TrackedList._track
     _untrack = TrackedList._untrack
 
@@ -201,6 +216,10 @@ class TrackedDict(dict):
     def update(self, *args: Any, **kwargs: Any) -> None:
         for key, value in dict(*args, **kwargs).items():
             self[key] = value
+
+    def __ior__(self, other: Any) -> "TrackedDict":
+        self.update(other)
+        return self
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
         if key not in self:
@@ -236,11 +255,39 @@ class TrackedSet(set):
         self.tracker = tracker
         super().__init__(_filed(value, tracker) for value in values)
 
+    _touch = TrackedList._touch
     _track = TrackedList._track
     _untrack = TrackedList._untrack
 
     def add(self, value: Any) -> None:
         super().add(self._track(value))
+
+    def _become(self, values: set) -> "TrackedSet":
+        for value in self - values:
+            self.discard(value)
+        self.update(values)
+        return self
+
+    def __ior__(self, other: Any) -> "TrackedSet":
+        return self._become(self | other)
+
+    def __iand__(self, other: Any) -> "TrackedSet":
+        return self._become(self & other)
+
+    def __isub__(self, other: Any) -> "TrackedSet":
+        return self._become(self - other)
+
+    def __ixor__(self, other: Any) -> "TrackedSet":
+        return self._become(self ^ other)
+
+    def intersection_update(self, *others: Iterable) -> None:
+        self._become(self.intersection(*others))
+
+    def difference_update(self, *others: Iterable) -> None:
+        self._become(self.difference(*others))
+
+    def symmetric_difference_update(self, other: Iterable) -> None:
+        self._become(self.symmetric_difference(other))
 
     def update(self, *others: Iterable) -> None:
         for other in others:

@@ -1,5 +1,7 @@
 """What is changed after a model has run: the next run sees it, as an eager one does."""
 
+import operator
+
 import numpy as np
 import pytest
 
@@ -21,12 +23,14 @@ class Model(cornu.Model):
         self.drop = layers.Dropout(0.1, seed=1)
         self.leaky = layers.LeakyReLU()
         self.out = layers.Dense(2)
-        self.factor, self.numbers, self.table = 1.0, [1.0], {"scale": 1.0}
+        self.factor, self.numbers, self.table = 1.0, [1.0, 2.0], {"scale": 1.0}
+        self.flags = {"kept"}
 
     def call(self, x, training=False):
         x = self.norm(self.hidden(x), training=training)
         x = self.out(self.leaky(self.drop(x, training=training)))
-        return x * (self.factor * self.numbers[0] * self.table["scale"])
+        factor = self.factor if "kept" in self.flags else 5.0
+        return x * (factor * self.numbers[0] * self.table["scale"])
 
 
 def functional():
@@ -89,6 +93,11 @@ OWN_CHANGES = {
     "number": lambda model: setattr(model, "factor", 3.0),
     "number in a list": lambda model: model.numbers.__setitem__(0, 3.0),
     "number in a dict": lambda model: model.table.update(scale=3.0),
+    "joined dict": lambda model: operator.ior(model.table, {"scale": 3.0}),
+    "sorted list": lambda model: model.numbers.sort(reverse=True),
+    "reversed list": lambda model: model.numbers.reverse(),
+    "difference of sets": lambda model: operator.isub(model.flags, {"kept"}),
+    "intersection of sets": lambda model: model.flags.intersection_update({"other"}),
     "call": lambda model: setattr(model, "call", lambda x, training=False: model.hidden(x)[:, :2]),
 }
 CASES = [(functional, name, CHANGES[name]) for name in CHANGES]
@@ -133,6 +142,44 @@ def test_a_change_is_seen(make, change):
     assert len(planned) == len(eager) > 1
     for ours, expected in zip(planned, eager, strict=True):
         np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_replaced_method_of_a_class_is_seen(inside):
+    class Twice(layers.Layer):
+        def call(self, x):
+            return x * 2.0
+
+    class Own(cornu.Model):
+        def __init__(self):
+            super().__init__()
+            self.inner = Twice()
+
+        def call(self, x):
+            return self.inner(x)
+
+    inputs = cornu.Input((4,))
+    models = [Own(), cornu.Model(inputs, Twice()(inputs))]
+    for model in models:
+        model.compile("sgd", "mse")
+    apply = cornu.function(lambda x: models[0](x))
+
+    def outcomes():
+        for model in models:
+            yield from (np.asarray(model(X)), model.predict(X, verbose=0))
+            yield model.evaluate(X, X, verbose=0)
+        yield np.asarray(apply(X))
+
+    list(outcomes())
+    if inside:
+        Twice.call = lambda self, x: x * 3.0
+        expected = [X * 3, X * 3, np.mean((X * 2) ** 2)] * 2 + [X * 3]
+    else:
+        Own.call = lambda self, x: self.inner(x) * 2.0
+        expected = [X * 4, X * 4, np.mean((X * 3) ** 2)]
+        expected += [X * 2, X * 2, np.mean(X**2), X * 4]
+    for ours, theirs in zip(outcomes(), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
 
 def test_what_does_not_change_traces_nothing_anew():
