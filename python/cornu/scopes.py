@@ -34,11 +34,6 @@ class SymbolicScope:
         state.symbolic = self._outer
 
 
-def in_symbolic_scope() -> bool:
-    """Returns whether a `SymbolicScope` is open."""
-    return state.symbolic
-
-
 @contextlib.contextmanager
 def autocast_scope(dtype: str | None) -> Iterator[None]:
     """Float variables that allow it read as `dtype` inside; None leaves them as they are."""

@@ -5,16 +5,10 @@ use graph::{Value, Values};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
-use crate::convert::Operand;
+use crate::convert::value_of;
 use crate::dim;
 use crate::errors::{OrRaise, foreign};
 use crate::tensor::wrap;
-
-fn value_of(object: &Bound<'_, PyAny>) -> PyResult<Value> {
-    let operand = Operand::read(object)?;
-    let dtype = operand.dtype();
-    operand.into_value(dtype)
-}
 
 fn values_of(objects: &[Bound<'_, PyAny>]) -> PyResult<Vec<Value>> {
     objects.iter().map(value_of).collect()

@@ -124,6 +124,12 @@ impl Operand {
         }
     }
 
+    /// The operand as a value of the dtype that it has by itself.
+    pub fn into_own_value(self) -> PyResult<Value> {
+        let dtype = self.dtype();
+        self.into_value(dtype)
+    }
+
     /// The dtype when nothing else decides it.
     pub fn dtype(&self) -> DType {
         self.kind().dtype(floatx())
@@ -202,6 +208,11 @@ fn is_plain(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     }
 }
 
+/// A Python object as a value.
+pub fn value_of(object: &Bound<'_, PyAny>) -> PyResult<Value> {
+    Operand::read(object)?.into_own_value()
+}
+
 /// Applies an op of one output.
 pub fn one(name: &str, attrs: &Attrs<'_>, inputs: &[&Value]) -> PyResult<Value> {
     let build = builder(name)
@@ -239,13 +250,7 @@ pub enum Promotion {
 pub fn promoted(operands: Vec<Operand>, promotion: Promotion) -> PyResult<Vec<Value>> {
     let skip = match promotion {
         Promotion::Strict => {
-            return operands
-                .into_iter()
-                .map(|operand| {
-                    let dtype = operand.dtype();
-                    operand.into_value(dtype)
-                })
-                .collect();
+            return operands.into_iter().map(Operand::into_own_value).collect();
         }
         Promotion::Branches => 1,
         Promotion::Result | Promotion::Float => 0,

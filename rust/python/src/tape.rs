@@ -9,7 +9,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::convert::Operand;
+use crate::convert::{Operand, value_of};
 use crate::errors::{OrRaise, foreign};
 use crate::storage::Storage;
 use crate::tensor::{Tensor, wrap};
@@ -20,16 +20,6 @@ pub struct Tape {
     tape: graph::Tape,
     persistent: bool,
     used: bool,
-}
-
-fn value_of(object: &Bound<'_, PyAny>) -> PyResult<Value> {
-    match Operand::read(object)? {
-        Operand::Value(value) => Ok(value),
-        other => {
-            let dtype = other.dtype();
-            other.into_value(dtype)
-        }
-    }
 }
 
 #[pymethods]

@@ -6,7 +6,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
-use crate::convert::Operand;
+use crate::convert::value_of;
 use crate::dim;
 use crate::errors::{OrRaise, SpecializeError};
 use crate::plan::Plan;
@@ -108,9 +108,7 @@ fn run_traced<'py>(
     let results = function.call1(PyTuple::new(py, inputs)?)?;
     let mut outputs = Vec::new();
     for result in results.try_iter()? {
-        let operand = Operand::read(&result?)?;
-        let dtype = operand.dtype();
-        outputs.push(operand.into_value(dtype)?);
+        outputs.push(value_of(&result?)?);
     }
     Ok((trace, outputs))
 }

@@ -12,15 +12,15 @@ use std::sync::{Arc, OnceLock};
 
 use smallvec::SmallVec;
 
-use super::{Op, create};
+use super::term::differentiate;
+use super::{Op, Vjp, create};
 use crate::emit::{Dispatch, apply_all};
 use crate::graph::{Graph, Index, Origin};
 use crate::passes::Options;
 use crate::passes::memory::Layout;
-use crate::tape::Source;
 use crate::tensor::{TensorMut, TensorRef};
 use crate::trace::{self, Region};
-use crate::{Error, Plan, Result, Spec, Tape, Value, Values, Variable, type_error};
+use crate::{Error, Plan, Result, Spec, Value, Values, Variable, type_error};
 pub use branch::branch;
 pub use scan::scan;
 pub use while_loop::while_loop;
@@ -99,7 +99,6 @@ impl Block {
 }
 
 /// The operands of an op that runs regions: each captured value once.
-#[derive(Default)]
 struct Operands(Vec<Value>);
 
 impl Operands {
@@ -245,33 +244,25 @@ fn differentiated(graph: &Graph, wanted: &[bool], reached: &[bool]) -> Result<Gr
     let count = graph.inputs.len();
     let region = trace::region(&specs, &mut |values| {
         let (inputs, seeds) = values.split_at(count);
-        let tape = Tape::new(false);
-        let sources: Vec<Source> = inputs
-            .iter()
-            .zip(wanted)
-            .filter(|(_, wanted)| **wanted)
-            .map(|(input, _)| {
-                tape.watch(input);
-                Source::Value(input.clone())
-            })
+        let mut seeds = seeds.iter().cloned();
+        let grads: Vec<Option<Value>> = (reached.iter())
+            .map(|reached| if *reached { seeds.next() } else { None })
             .collect();
-        tape.start();
-        let results = replay(graph, inputs);
-        tape.stop();
-        let targets: Vec<Value> = results?
-            .into_iter()
-            .zip(reached)
-            .filter_map(|(result, reached)| reached.then_some(result))
-            .collect();
-        let seeds: Vec<Option<Value>> = seeds.iter().cloned().map(Some).collect();
-        let gradients = tape.gradient(&targets, &seeds, &sources)?;
-        gradients
-            .into_iter()
-            .zip(&sources)
-            .map(|(gradient, source)| match (gradient, source) {
-                (Some(gradient), _) => Ok(gradient),
-                (None, Source::Value(like)) => create::zeros_like(&mut Dispatch, like),
-                (None, Source::Variable(_)) => Err(Error::Internal("not a source".into())),
+        let vjp = Vjp {
+            inputs,
+            outputs: &[],
+            grads: &grads,
+            wanted,
+        };
+        let gradients = differentiate(&vjp, |terms, _| match replay(graph, inputs) {
+            Ok(results) => results.iter().map(|result| terms.of(result)).collect(),
+            Err(error) => vec![terms.of_result(Err(error)); reached.len()],
+        })?;
+        let each = inputs.iter().zip(gradients).zip(wanted);
+        each.filter(|(_, wanted)| **wanted)
+            .map(|((input, gradient), _)| match gradient {
+                Some(gradient) => Ok(gradient),
+                None => create::zeros_like(&mut Dispatch, input),
             })
             .collect()
     })?;

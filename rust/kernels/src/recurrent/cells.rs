@@ -1,6 +1,7 @@
 //! What a step of each cell does to lanes, and what it does to gradients.
 use simd::{Float, Isa, Lanes};
 
+use super::Cell;
 use crate::real::Real;
 
 /// Lanes of what belongs to the gates, or of what is kept; those behind the cell's own are unused.
@@ -20,12 +21,14 @@ pub(super) struct Back<T: Real, I: Isa> {
 
 /// The formulas of a cell.
 pub(super) trait Formula {
-    /// As [`super::Cell::gates`].
-    const GATES: usize;
-    /// As [`super::Cell::kept`].
-    const KEPT: usize;
+    /// The cell.
+    const CELL: Cell;
+    /// Its gates.
+    const GATES: usize = Self::CELL.gates();
+    /// What it keeps.
+    const KEPT: usize = Self::CELL.kept();
     /// Whether there is a second state.
-    const CARRY: bool;
+    const CARRY: bool = Self::CELL.states() > 1;
 
     /// The states after a step and what is kept of it, from the projected inputs `x`, the product with the state `p` and the states
     /// before.
@@ -67,9 +70,7 @@ fn one<T: Real, I: Isa>(isa: I) -> T::Lanes<I> {
 pub(super) struct Lstm;
 
 impl Formula for Lstm {
-    const GATES: usize = 4;
-    const KEPT: usize = 5;
-    const CARRY: bool = true;
+    const CELL: Cell = Cell::Lstm;
 
     #[inline(always)]
     fn forward<T: Real, I: Isa>(
@@ -119,9 +120,7 @@ impl Formula for Lstm {
 pub(super) struct Gru;
 
 impl Formula for Gru {
-    const GATES: usize = 3;
-    const KEPT: usize = 4;
-    const CARRY: bool = false;
+    const CELL: Cell = Cell::Gru;
 
     #[inline(always)]
     fn forward<T: Real, I: Isa>(
@@ -168,9 +167,7 @@ impl Formula for Gru {
 pub(super) struct SimpleRnn;
 
 impl Formula for SimpleRnn {
-    const GATES: usize = 1;
-    const KEPT: usize = 0;
-    const CARRY: bool = false;
+    const CELL: Cell = Cell::SimpleRnn;
 
     #[inline(always)]
     fn forward<T: Real, I: Isa>(

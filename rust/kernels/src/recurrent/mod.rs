@@ -49,7 +49,7 @@ impl Cell {
     }
 
     /// The gates: the columns of the recurrent kernel are so many times the units.
-    pub fn gates(self) -> usize {
+    pub const fn gates(self) -> usize {
         match self {
             Cell::Lstm => 4,
             Cell::Gru => 3,
@@ -58,7 +58,7 @@ impl Cell {
     }
 
     /// The number of states.
-    pub fn states(self) -> usize {
+    pub const fn states(self) -> usize {
         match self {
             Cell::Lstm => 2,
             Cell::Gru | Cell::SimpleRnn => 1,
@@ -66,7 +66,7 @@ impl Cell {
     }
 
     /// What backward wants of each step: so many times the units.
-    pub fn kept(self) -> usize {
+    pub const fn kept(self) -> usize {
         match self {
             Cell::Lstm => 5,
             Cell::Gru => 4,
