@@ -34,7 +34,7 @@ FLOPS = {"Conv": 2 * 4 * 16 * 9 * 2 * 3, "Dense": 2 * 4 * 48 * 5}
 
 @pytest.mark.parametrize("kernel", FLOPS)
 def test_operations_follow_from_shapes(model, kernel):
-    (step,) = [s for s in cornu.profile(model, X, repeats=1).steps if s.kernel.startswith(kernel)]
+    (step,) = [s for s in cornu.profile(model, X, repeats=1).steps if kernel in s.kernel]
     assert step.flops == FLOPS[kernel]
     assert step.seconds > 0
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from cornu import _cornu, config, tree
 from cornu.scopes import state
-from cornu.tensor import Tensor, convert_to_tensor, holds_strings
+from cornu.tensor import Tensor, convert_to_tensor
 from cornu.tracking import Clock
 from cornu.variable import Variable
 
@@ -67,23 +67,12 @@ class _Entry:
         self.checked = now
         return True
 
-    def is_orphaned(self) -> bool:
-        """Returns whether a layer is gone."""
-        return any(reference() is None for reference, _ in self.layers)
-
 
 def _put(cache: dict, key: Any, value: Any) -> None:
     """Adds to a cache; the oldest makes place."""
     while len(cache) >= _MOST:
         cache.pop(next(iter(cache)))
     cache[key] = value
-
-
-def _put_plan(cache: dict[Any, _Entry], key: Any, entry: _Entry) -> None:
-    """Adds to a cache of plans; those of layers that are gone make place, as do their weights."""
-    for known in [known for known, other in cache.items() if other.is_orphaned()]:
-        del cache[known]
-    _put(cache, key, entry)
 
 
 class _Result:
@@ -250,10 +239,8 @@ class CompiledFunction:
         entry = self._exact.get(exact)
         try:
             if entry is None or not entry.is_current():
-                if any(map(holds_strings, operands)):
-                    return self.function(*_as_tensors(args), **_as_tensors(kwargs))
                 entry = self._entry(exact, args, kwargs)
-                _put_plan(self._exact, exact, entry)
+                _put(self._exact, exact, entry)
             return _filled(entry.outputs, entry.plan(*operands))
         except _cornu.TraceError as error:
             self._give_up(error)
@@ -298,7 +285,7 @@ class CompiledFunction:
                 specs = tuple(shapes)
                 entry = self._trace(args, kwargs, list(zip(specs, dtypes, strict=True)))
                 sizes.keep_all()
-            _put_plan(self._entries, (general, specs), entry)
+            _put(self._entries, (general, specs), entry)
             return entry
 
     def _trace(self, args: tuple, kwargs: dict[str, Any], specs: list[tuple]) -> _Entry:
@@ -413,13 +400,8 @@ class _Method:
 
 
 def _as_tensors(structure: Any) -> Any:
-    """Returns a structure with tensors for arrays; strings stay in arrays."""
     return tree.map_structure(
-        lambda leaf: (
-            _cornu.tensor(leaf)
-            if isinstance(leaf, np.ndarray | np.generic) and not holds_strings(leaf)
-            else leaf
-        ),
+        lambda leaf: _cornu.tensor(leaf) if isinstance(leaf, np.ndarray | np.generic) else leaf,
         structure,
     )
 
@@ -434,8 +416,6 @@ def _structure(value: Any, operands: list[Any]) -> Any:
     if kind is np.ndarray or kind is Tensor:
         operands.append(value)
         return None
-    if value is None or kind is bool:
-        return kind, value
     if kind is tuple or kind is list:
         return (kind, *[_structure(child, operands) for child in value])
     if isinstance(value, dict):  # arrays come in the order of `tree.flatten`

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 _HEADER = ("step", "layer", "kernel", "result", "µs", "share", "GFLOP/s", "of peak")
 # The picture, in pixels: a row, its text, the longest bar, and how many steps it shows.
 _ROW, _LABEL, _BAR, _FIGURES, _MOST = 20, 420, 300, 300, 60
-_WHAT = re.compile(r"(?:function|kind|activation): (?:Some\()?((?!None)\w+)")
+_WHAT = re.compile(r"(?:function|kind|activation|form): (?:Some\()?((?!None)\w+)")
 
 
 class Step(NamedTuple):

@@ -115,10 +115,9 @@ def as_numbers(logs: Mapping[str, Any] | None) -> dict[str, Any]:
     """
     numbers: dict[str, Any] = {}
     for name, value in sorted((logs or {}).items()):
-        if isinstance(value, Mapping):
-            numbers.update(as_numbers(value))
-        else:
-            numbers[name] = _as_number(value)
+        numbers.update(
+            as_numbers(value) if isinstance(value, Mapping) else {name: _as_number(value)}
+        )
     return numbers
 
 

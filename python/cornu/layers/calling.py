@@ -1,7 +1,7 @@
 """How a layer is called: what `call` and `build` take, and what the arguments are."""
 
+import functools
 import inspect
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -52,18 +52,10 @@ class Signature:
         return given
 
 
-# By the `id` of a function, which is not kept: it may hold the class it is of, and more.
-_signatures: dict[int, tuple[Signature, weakref.ref]] = {}
-
-
+@functools.cache
 def signature_of(function: Callable) -> Signature:
     """Returns the signature of a method, worked out once."""
-    key = id(function)
-    known = _signatures.get(key)
-    if known is None:
-        reference = weakref.ref(function, lambda _: _signatures.pop(key, None))
-        known = _signatures[key] = Signature(function), reference
-    return known[0]
+    return Signature(function)
 
 
 class CallContext:

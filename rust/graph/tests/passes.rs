@@ -1,7 +1,9 @@
 //! Each pass: what it makes of a small graph, and that results stay the same.
 
+use std::sync::Arc;
+
 use graph::op::elementwise::{Elementwise, add, cast, multiply, scalar_like};
-use graph::op::{Attr, Attrs, builder};
+use graph::op::{Attr, Attrs, Op, builder};
 use graph::passes::Options;
 use graph::trace::Trace;
 use graph::{DType, Dim, Emitter, Graph, Plan, Shape, Spec, Tensor, Value, Variable};
@@ -161,6 +163,52 @@ fn an_optimizer_step_is_one_loop_in_place() {
     }
 }
 
+/// A convolution with the padding "same".
+fn conv(name: &str) -> Arc<dyn Op> {
+    let one = || Attr::List(vec![Attr::Int(Dim::Known(1)), Attr::Int(Dim::Known(1))]);
+    let attrs = [
+        ("strides", one()),
+        ("padding", Attr::Str("same")),
+        ("dilation", one()),
+        ("groups", Attr::Int(Dim::Known(1))),
+    ];
+    builder(name).unwrap()(&Attrs(attrs.into_iter().collect())).unwrap()
+}
+
+/// Kernels are brought to the form that is fastest once per version of their variable, whatever the form is.
+#[test]
+fn kernels_are_prepared_before_the_runs() {
+    let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
+    for (name, x_shape, kernel_shape, form) in [
+        ("conv", [0, 9, 8, 3], [5, 5, 3, 7], "Panels"),
+        ("conv", [0, 9, 8, 3], [1, 1, 3, 7], "Panels"),
+        ("conv", [0, 24, 24, 32], [3, 3, 32, 32], "Winograd"),
+        ("conv_transpose", [0, 9, 8, 7], [5, 5, 3, 7], "Panels"),
+    ] {
+        let kernel = Variable::new(ramp(&kernel_shape));
+        let trace = Trace::begin();
+        let y = e
+            .one(conv(name), &[&input(&trace, &x_shape), &kernel.read()])
+            .unwrap();
+        let graph = trace.finish(&[y]).unwrap();
+        let mut x_shape = x_shape;
+        for batch in [2, 5] {
+            x_shape[0] = batch;
+            let plan = checked_within(graph.clone(), &[ramp(&x_shape)], 1e-4);
+            assert_eq!(plan.graph().nodes.len(), 1, "{}", plan.graph());
+            assert!(names(&plan)[0].contains(form), "{}", plan.graph());
+            let zeros = Tensor::zeros(DType::Float32, &kernel_shape).unwrap();
+            kernel.assign(&Value::concrete(zeros)).unwrap();
+            let run = || plan.run(&[ramp(&x_shape)]).unwrap().remove(0);
+            assert!(run().as_slice::<f32>().iter().all(|&y| y == 0.0));
+            kernel
+                .assign(&Value::concrete(ramp(&kernel_shape)))
+                .unwrap();
+            assert!(run().as_slice::<f32>().iter().any(|&y| y != 0.0));
+        }
+    }
+}
+
 #[test]
 fn a_batch_norm_folds_into_the_convolution_before_it() {
     let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
@@ -170,19 +218,7 @@ fn a_batch_norm_folds_into_the_convolution_before_it() {
         [&[3, 3, 2, 4][..], &[1, 1, 1, 4], &[4], &[4], &[4]].map(variable);
     let trace = Trace::begin();
     let x = input(&trace, &[0, 6, 6, 2]);
-    let same = Attr::Str("same");
-    let one = || Attr::List(vec![Attr::Int(Dim::Known(1)), Attr::Int(Dim::Known(1))]);
-    let attrs = Attrs(
-        [
-            ("strides", one()),
-            ("padding", same),
-            ("dilation", one()),
-            ("groups", Attr::Int(Dim::Known(1))),
-        ]
-        .into_iter()
-        .collect(),
-    );
-    let conv = builder("conv").unwrap()(&attrs).unwrap();
+    let conv = conv("conv");
     let y = e.one(conv, &[&x, &kernel.read()]).unwrap();
     let y = add(e, &y, &bias.read()).unwrap();
     let attrs = Attrs([("epsilon", Attr::Float(1e-3))].into_iter().collect());
@@ -203,6 +239,78 @@ fn a_batch_norm_folds_into_the_convolution_before_it() {
     let plan = checked_within(trace.finish(&[y]).unwrap(), &[ramp(&[2, 6, 6, 2])], 1e-4);
     assert_eq!(plan.graph().nodes.len(), 1, "{}", plan.graph());
     assert!(names(&plan)[0].contains("Relu"));
+}
+
+/// Matrices are packed once per version of their variable; a batch of one reads them too.
+#[test]
+fn matrices_are_packed_before_the_runs() {
+    let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
+    let kernel = Variable::new(ramp(&[70, 90]));
+    let bias = Variable::new(ramp(&[90]));
+    let transposed = Attrs([("transpose_b", Attr::Bool(true))].into_iter().collect());
+    for attrs in [Attrs::default(), transposed] {
+        let turned = attrs.has("transpose_b");
+        let x_shape = [0, if turned { 90 } else { 70 }];
+        let trace = Trace::begin();
+        let x = input(&trace, &x_shape);
+        let matmul = builder("matmul").unwrap()(&attrs).unwrap();
+        let mut y = e.one(matmul, &[&x, &kernel.read()]).unwrap();
+        if !turned {
+            y = add(e, &y, &bias.read()).unwrap();
+            y = map(e, Function::Gelu, &[&y]);
+        }
+        let graph = trace.finish(&[y]).unwrap();
+        for batch in [1, 2, 33] {
+            let x = ramp(&[batch, x_shape[1]]);
+            let plan = checked_within(graph.clone(), &[x.clone()], 1e-5);
+            assert!(
+                names(&plan)[0].starts_with("PackedDense"),
+                "{}",
+                plan.graph()
+            );
+            let zeros = Tensor::zeros(DType::Float32, &[70, 90]).unwrap();
+            kernel.assign(&Value::concrete(zeros)).unwrap();
+            let rows = plan.run(&[x]).unwrap().remove(0);
+            let row = rows.as_slice::<f32>().chunks(rows.shape()[1]);
+            assert!(row.clone().all(|other| Some(other) == row.clone().next()));
+            kernel.assign(&Value::concrete(ramp(&[70, 90]))).unwrap();
+        }
+    }
+}
+
+/// Zeros around images are the windows' own; behind a relu those of a maximum too.
+#[test]
+fn padding_joins_windows() {
+    let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
+    let kernel = Variable::new(ramp(&[3, 3, 2, 4]));
+    let list =
+        |sizes: &[i64]| Attr::List(sizes.iter().map(|&n| Attr::Int(Dim::Known(n))).collect());
+    for (function, pooled, steps) in [
+        (None, false, 1),
+        (Some(Function::Relu), true, 2),
+        (Some(Function::Abs), true, 4),
+    ] {
+        let trace = Trace::begin();
+        let x = input(&trace, &[0, 7, 6, 2]);
+        let zero = scalar_like(&x, 0.0);
+        let pad = [("low", list(&[0, 1, 0, 0])), ("high", list(&[0, 1, 2, 0]))];
+        let pad = builder("pad").unwrap()(&Attrs(pad.into_iter().collect())).unwrap();
+        let attrs = Attrs([("strides", list(&[2, 1]))].into_iter().collect());
+        let conv = builder("conv").unwrap()(&attrs).unwrap();
+        let mut y = e.one(pad.clone(), &[&x, &zero]).unwrap();
+        y = e.one(conv, &[&y, &kernel.read()]).unwrap();
+        if let Some(function) = function {
+            y = map(e, function, &[&y]);
+        }
+        if pooled {
+            let attrs = [("window", list(&[2, 3])), ("strides", list(&[2, 3]))];
+            let pool = builder("max_pool").unwrap()(&Attrs(attrs.into_iter().collect())).unwrap();
+            y = e.one(pad, &[&y, &zero]).unwrap();
+            y = e.one(pool, &[&y]).unwrap();
+        }
+        let plan = checked_within(trace.finish(&[y]).unwrap(), &[ramp(&[2, 7, 6, 2])], 1e-4);
+        assert_eq!(plan.graph().nodes.len(), steps, "{}", plan.graph());
+    }
 }
 
 #[test]

@@ -21,3 +21,4 @@ pub mod sort;
 pub mod threads;
 
 pub use dtype::{DType, Element};
+pub use simd::level;

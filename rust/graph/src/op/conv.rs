@@ -1,5 +1,7 @@
 //! Convolution, its gradients, and transposed convolution, which is one of them.
 
+mod prepared;
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -12,7 +14,9 @@ use smallvec::SmallVec;
 
 use super::elementwise::Elementwise;
 use super::reduce::sum_to;
-use super::{Attr, Attrs, Family, Op, Operand, Run, Vjp, expect_operands, expect_same_dtype};
+use super::{
+    Attr, Attrs, Family, Op, Operand, Prepared, Run, Vjp, expect_operands, expect_same_dtype,
+};
 use crate::emit::Emitter;
 use crate::{
     Bindings, DType, Dim, Result, Shape, Spec, Specs, Value, type_error, unsupported, value_error,
@@ -155,6 +159,21 @@ impl Sliding {
         (size - 1) * self.dilation[axis] + 1
     }
 
+    /// Windows that slide over what lacks a padding as these do over what has it.
+    pub fn padded(&self, pairs: &[(usize, usize)]) -> Option<Self> {
+        let padding = match &self.padding {
+            Padding::Same => return None,
+            Padding::Valid => pairs.iter().copied().collect(),
+            Padding::Explicit(own) => (own.iter().zip(pairs))
+                .map(|(own, more)| (own.0 + more.0, own.1 + more.1))
+                .collect(),
+        };
+        Some(Sliding {
+            padding: Padding::Explicit(padding),
+            ..self.clone()
+        })
+    }
+
     /// The sizes of the output's spatial axes, for windows of `size` over the axes of `x`.
     ///
     /// # Errors
@@ -195,6 +214,14 @@ impl ConvWindows {
         Ok(ConvWindows {
             sliding: Sliding::from_attrs(attrs)?,
             groups: sizes("groups", &[groups], 1, 1)?[0],
+        })
+    }
+
+    /// As `Sliding::padded`.
+    pub(crate) fn padded(&self, pairs: &[(usize, usize)]) -> Option<Self> {
+        Some(ConvWindows {
+            sliding: self.sliding.padded(pairs)?,
+            groups: self.groups,
         })
     }
 
@@ -407,6 +434,10 @@ impl Op for Conv {
         Ok(grads)
     }
 
+    fn prepared(&self, inputs: &[&Spec], output: &Spec) -> Option<Prepared> {
+        prepared::prepared(self, inputs, output)
+    }
+
     fn flops(&self, inputs: &[Operand<'_>], outputs: &[Operand<'_>]) -> u64 {
         flops(&self.geometry([inputs[0].shape, inputs[1].shape, outputs[0].shape]))
     }
@@ -601,6 +632,10 @@ impl Op for ConvInputGradient {
                 .then(|| kernel_gradient(e, &windows, t, g, kernel.shape()))
                 .transpose()?,
         ])
+    }
+
+    fn prepared(&self, inputs: &[&Spec], output: &Spec) -> Option<Prepared> {
+        prepared::prepared(self, inputs, output)
     }
 
     fn flops(&self, inputs: &[Operand<'_>], outputs: &[Operand<'_>]) -> u64 {

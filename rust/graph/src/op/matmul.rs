@@ -1,17 +1,21 @@
 //! Matrix products.
 
+mod packed;
+
 use std::sync::Arc;
 
 use half::{bf16, f16};
 use kernels::activation::Activation;
 use kernels::elementwise::{self as kernel, Op as Function};
-use kernels::gemm::{self, Gemm, Half, Real, Ring, Start, Strided};
+use kernels::gemm::{self, Gemm, Half, Real, Right, Ring, Start, Strided};
 use num_complex::Complex;
 use smallvec::SmallVec;
 
 use super::elementwise::{self, Elementwise};
 use super::reduce::sum_to;
-use super::{Attrs, Family, Op, Operand, Run, Vjp, expect_operands, expect_same_dtype, layout};
+use super::{
+    Attrs, Family, Op, Operand, Prepared, Run, Vjp, expect_operands, expect_same_dtype, layout,
+};
 use crate::emit::Emitter;
 use crate::{
     Bindings, DType, Dim, Error, Result, Shape, Spec, Specs, Value, trace, unsupported, value_error,
@@ -170,6 +174,14 @@ impl Op for Matmul {
             grads[1] = Some(sum_to(e, &grad, b.shape())?);
         }
         Ok(grads)
+    }
+
+    fn prepared(&self, inputs: &[&Spec], _: &Spec) -> Option<Prepared> {
+        let plain = Dense {
+            activation: None,
+            keep: false,
+        };
+        (!self.transpose_a).then(|| packed::prepared(plain, inputs, self.transpose_b))?
     }
 
     fn flops(&self, inputs: &[Operand<'_>], _: &[Operand<'_>]) -> u64 {
@@ -444,6 +456,16 @@ impl Op for Dense {
     }
 
     fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {
+        fn strided<T: Real>(
+            run: &mut Run<'_, '_>,
+            size @ [_, n, k]: [usize; 3],
+            output: usize,
+            activation: Option<Activation>,
+        ) {
+            let kernel = Strided::right(run.input::<T>(1), k, n, false);
+            dense_real(run, size, kernel.into(), output, activation);
+        }
+
         let size = Dense::size(run.inputs[0].shape, run.inputs[1].shape);
         // The sums, and what is applied to them at once.
         let (output, fused) = if self.keep {
@@ -452,8 +474,8 @@ impl Op for Dense {
             (0, self.activation)
         };
         match run.inputs[0].dtype {
-            DType::Float32 => dense_real::<f32>(run, size, output, fused),
-            DType::Float64 => dense_real::<f64>(run, size, output, fused),
+            DType::Float32 => strided::<f32>(run, size, output, fused),
+            DType::Float64 => strided::<f64>(run, size, output, fused),
             DType::Float16 => dense_half::<f16>(run, size, output, fused),
             DType::BFloat16 => dense_half::<bf16>(run, size, output, fused),
             other => return unsupported!("dtype {other}"),
@@ -506,6 +528,10 @@ impl Op for Dense {
         1
     }
 
+    fn prepared(&self, inputs: &[&Spec], _: &Spec) -> Option<Prepared> {
+        packed::prepared(*self, inputs, false)
+    }
+
     fn flops(&self, inputs: &[Operand<'_>], _: &[Operand<'_>]) -> u64 {
         Dense::size(inputs[0].shape, inputs[1].shape)
             .iter()
@@ -513,31 +539,23 @@ impl Op for Dense {
     }
 }
 
+/// `b` is the kernel, as it lies or packed.
 fn dense_real<T: Real>(
     run: &mut Run<'_, '_>,
     [m, n, k]: [usize; 3],
+    b: Right<'_, T>,
     output: usize,
     activation: Option<Activation>,
 ) {
-    let (x, kernel, y) = (
-        run.input::<T>(0),
-        run.input::<T>(1),
-        run.output::<T>(output),
-    );
+    let (x, y) = (run.input::<T>(0), run.output::<T>(output));
     let start = match run.inputs.len() {
         3 => Start::Bias(run.input::<T>(2)),
         _ => Start::Zero,
     };
-    Gemm::new(
-        m,
-        n,
-        k,
-        Strided::left(x, m, k, false),
-        Strided::right(kernel, k, n, false),
-    )
-    .start(start)
-    .activation(activation)
-    .run(y, n, run.scratch_of());
+    Gemm::new(m, n, k, Strided::left(x, m, k, false), b)
+        .start(start)
+        .activation(activation)
+        .run(y, n, run.scratch_of());
 }
 
 fn dense_half<T: Half>(

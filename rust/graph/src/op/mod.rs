@@ -83,6 +83,12 @@ pub trait Op: Any + Debug + Send + Sync + 'static {
         usize::MAX
     }
 
+    /// The same call over weights that are brought, once for many runs, to a form of their own; `None` where there is none that is
+    /// faster. The specs are those of the operands and of the result.
+    fn prepared(&self, _inputs: &[&Spec], _output: &Spec) -> Option<Prepared> {
+        None
+    }
+
     /// Pairs (input, output) that may share memory when equal in elements and bytes: each element is read before its place is written.
     fn inplace(&self) -> &'static [(usize, usize)] {
         &[]
@@ -114,6 +120,16 @@ impl dyn Op {
     pub fn downcast<T: Op>(&self) -> Option<&T> {
         (self as &dyn Any).downcast_ref()
     }
+}
+
+/// A call over an operand in a form of its own.
+pub struct Prepared {
+    /// Which operand.
+    pub operand: usize,
+    /// What brings it to the form.
+    pub prepare: Arc<dyn Op>,
+    /// The call that takes the form in its place.
+    pub call: Arc<dyn Op>,
 }
 
 /// What runs backward for one recorded call: an op, or a rule given by a caller (`custom_gradient`).

@@ -58,6 +58,17 @@ impl PoolWindows {
         Ok(x.with_shape(shape))
     }
 
+    /// As `Sliding::padded`, where no window lies in the padding alone.
+    pub(crate) fn padded(&self, pairs: &[(usize, usize)]) -> Option<Self> {
+        let inside =
+            (pairs.iter().zip(&self.size)).all(|(&(low, high), &size)| low < size && high < size);
+        let dense = self.sliding.dilation.iter().all(|&step| step == 1);
+        Some(PoolWindows {
+            size: self.size.clone(),
+            sliding: (inside && dense).then(|| self.sliding.padded(pairs))??,
+        })
+    }
+
     /// The pooling of an input of that shape.
     fn pooling(&self, x: &[usize]) -> Pooling {
         let Sliding {

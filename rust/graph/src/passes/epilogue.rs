@@ -19,7 +19,7 @@ use crate::op::elementwise::Elementwise;
 use crate::op::layout::Reshape;
 use crate::op::matmul::{Dense, Matmul};
 use crate::op::norm::BatchNormInference;
-use crate::passes::hoist::can_be_early;
+use crate::passes::hoist::is_early;
 use crate::{DType, Op, Shape, Spec, Tensor};
 
 /// Fuses biases, activations and batch norms into the products before them.
@@ -200,16 +200,10 @@ fn fold_batch_norm(
     let conv = producer.op.downcast::<Conv>()?.clone();
     let weights = &producer.inputs[1..];
     // Folded in each run, the weights would cost more than the norm.
-    let fixed = |value: &Index| {
-        matches!(
-            graph.values[*value].origin,
-            Origin::Variable(_) | Origin::Constant(_)
-        )
-    };
     let known = weights
         .iter()
         .chain(&node.inputs[1..])
-        .all(|value| early(graph, *value, &fixed));
+        .all(|&value| is_early(graph, value));
     if conv.activation.is_some()
         || !known
         || !graph.updates.is_empty()
@@ -237,12 +231,4 @@ fn fold_batch_norm(
     let mean = early.map(Function::Multiply, &[mean, scale])?;
     let shift = early.map(Function::Subtract, &[beta, mean])?;
     Some((Arc::new(conv), vec![x, kernel, shift]))
-}
-
-/// Whether a value depends on what is fixed alone, through calls of known size.
-fn early(graph: &Graph, value: Index, fixed: &dyn Fn(&Index) -> bool) -> bool {
-    fixed(&value)
-        || graph.producer(value).is_some_and(|node| {
-            can_be_early(graph, node) && node.inputs.iter().all(|&input| early(graph, input, fixed))
-        })
 }

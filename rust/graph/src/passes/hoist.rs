@@ -5,16 +5,26 @@
 //! ```
 //! Folded batch norms and packed weights are such values. Only graphs that update no variable are split so.
 
-use crate::graph::{Graph, Node, Origin};
+use crate::graph::{Graph, Index, Node, Origin};
 
 /// Whether a call gives the same, in memory of known size, whenever its operands are the same.
-pub(super) fn can_be_early(graph: &Graph, node: &Node) -> bool {
+fn can_be_early(graph: &Graph, node: &Node) -> bool {
     !node.op.is_stateful()
         && !node.inputs.is_empty()
         && node
             .outputs
             .iter()
             .all(|&output| graph.spec(output).shape.known().is_some())
+}
+
+/// Whether a value depends on variables and constants alone, through calls of known size.
+pub(super) fn is_early(graph: &Graph, value: Index) -> bool {
+    match graph.values[value].origin {
+        Origin::Variable(_) | Origin::Constant(_) => true,
+        _ => graph.producer(value).is_some_and(|node| {
+            can_be_early(graph, node) && node.inputs.iter().all(|&input| is_early(graph, input))
+        }),
+    }
 }
 
 /// Moves such calls into `Graph::prologue`.

@@ -10,6 +10,8 @@ pub mod fold;
 pub mod fuse;
 pub mod hoist;
 pub mod memory;
+pub mod padding;
+pub mod prepare;
 
 /// How a graph is optimised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,7 +27,9 @@ const PASSES: &[fn(&mut Graph)] = &[
     merge_equal,
     drop_unused,
     epilogue::fuse_epilogues,
+    padding::join_padding,
     fuse::fuse_elementwise,
+    prepare::prepare,
     hoist::hoist,
 ];
 

@@ -11,8 +11,10 @@ pub mod direct;
 pub mod geometry;
 mod half;
 mod implicit_gemm;
+mod lines;
 mod patches;
 mod prepared;
+mod products;
 #[cfg(test)]
 mod tests;
 mod winograd;
@@ -53,16 +55,17 @@ fn algorithm<T: Real>(pass: Pass, geometry: &Geometry, prepared: bool) -> Algori
 pub fn scratch_len<T: Real>(pass: Pass, geometry: &Geometry) -> usize {
     match (algorithm::<T>(pass, geometry, false), pass) {
         (Algorithm::Depthwise, _) => depthwise::scratch_len(geometry),
-        (Algorithm::Winograd(tile), _) => winograd::plain_scratch_len(pass, geometry, tile),
-        (Algorithm::ImplicitGemm, Pass::Forward) => {
-            implicit_gemm::forward_scratch_len::<T>(geometry)
+        (Algorithm::Winograd(tile), _) => {
+            plain_scratch_len::<T>(Form::Winograd(tile), pass, geometry)
         }
-        (Algorithm::ImplicitGemm, Pass::InputGradient) => {
-            implicit_gemm::input_gradient_scratch_len::<T>(geometry)
+        (Algorithm::Lines, Pass::KernelGradient) => {
+            lines::kernel_gradient_scratch_len::<T>(geometry)
         }
+        (Algorithm::Lines, _) => plain_scratch_len::<T>(Form::Panels, pass, geometry),
         (Algorithm::ImplicitGemm, Pass::KernelGradient) => {
             implicit_gemm::kernel_gradient_scratch_len::<T>(geometry)
         }
+        (Algorithm::ImplicitGemm, _) => implicit_gemm::scratch_len::<T>(pass, geometry),
     }
 }
 
@@ -87,30 +90,23 @@ pub fn forward<T: Real>(
     if out.is_empty() {
         return;
     }
-    match algorithm::<T>(Pass::Forward, geometry, false) {
-        Algorithm::Depthwise => {
-            let finish = |line: &mut [T]| {
-                if let Some(activation) = activation {
-                    activate_slice(activation, line);
-                }
-            };
-            depthwise::forward(geometry, x, kernel, bias, finish, out, scratch);
-        }
-        Algorithm::ImplicitGemm => {
-            let kernel = implicit_gemm::Kernel::Plain(kernel);
-            implicit_gemm::forward(geometry, x, kernel, bias, activation, out, scratch);
-        }
-        Algorithm::Winograd(tile) => winograd::run_plain(
-            Pass::Forward,
-            geometry,
-            tile,
-            [single(x), single(kernel)],
-            bias.map(single),
-            activation,
-            single_mut(out),
-            single_mut(scratch),
-        ),
+    if algorithm::<T>(Pass::Forward, geometry, false) == Algorithm::Depthwise {
+        let finish = |line: &mut [T]| {
+            if let Some(activation) = activation {
+                activate_slice(activation, line);
+            }
+        };
+        return depthwise::forward(geometry, x, kernel, bias, finish, out, scratch);
     }
+    product(
+        Pass::Forward,
+        geometry,
+        [x, kernel],
+        bias,
+        activation,
+        out,
+        scratch,
+    );
 }
 
 /// The gradient of `x`: `out (batch, ..input, channels)` from `g (batch, ..output, filters)`.
@@ -128,23 +124,55 @@ pub fn input_gradient<T: Real>(
     if g.is_empty() || kernel.is_empty() {
         return out.fill(T::default());
     }
-    match algorithm::<T>(Pass::InputGradient, geometry, false) {
-        Algorithm::Depthwise => depthwise::input_gradient(geometry, g, kernel, out, scratch),
-        Algorithm::ImplicitGemm => {
-            let kernel = implicit_gemm::Kernel::Plain(kernel);
-            implicit_gemm::input_gradient(geometry, g, kernel, out, scratch);
-        }
-        Algorithm::Winograd(tile) => winograd::run_plain(
-            Pass::InputGradient,
-            geometry,
-            tile,
-            [single(g), single(kernel)],
-            None,
-            None,
-            single_mut(out),
-            single_mut(scratch),
-        ),
+    if algorithm::<T>(Pass::InputGradient, geometry, false) == Algorithm::Depthwise {
+        return depthwise::input_gradient(geometry, g, kernel, out, scratch);
     }
+    product(
+        Pass::InputGradient,
+        geometry,
+        [g, kernel],
+        None,
+        None,
+        out,
+        scratch,
+    );
+}
+
+/// A pass that is a product with the kernel as it lies.
+fn product<T: Real>(
+    pass: Pass,
+    geometry: &Geometry,
+    [x, kernel]: [&[T]; 2],
+    bias: Option<&[T]>,
+    activation: Option<Activation>,
+    out: &mut [T],
+    scratch: &mut [T],
+) {
+    let form = match algorithm::<T>(pass, geometry, false) {
+        Algorithm::Winograd(tile) => Form::Winograd(tile),
+        Algorithm::Lines => Form::Panels,
+        _ => {
+            let kernel = implicit_gemm::Kernel::Plain(kernel);
+            return implicit_gemm::run(pass, geometry, x, kernel, bias, activation, out, scratch);
+        }
+    };
+    let skip = scratch.as_ptr().align_offset(64).min(ALIGNMENT);
+    let len = prepared_len::<T>(form, pass, geometry);
+    let (prepared, scratch) = scratch[skip..].split_at_mut(len);
+    prepare(form, pass, geometry, kernel, prepared);
+    let operands = [x, &*prepared];
+    run_prepared(
+        form, pass, geometry, operands, bias, activation, out, scratch,
+    );
+}
+
+/// Items to the next cache line, at most.
+const ALIGNMENT: usize = 16;
+
+/// Items of scratch of a pass that brings its kernel to a form.
+fn plain_scratch_len<T: Real>(form: Form, pass: Pass, geometry: &Geometry) -> usize {
+    let prepared = prepared_len::<T>(form, pass, geometry);
+    prepared + ALIGNMENT + prepared_scratch_len::<T>(form, pass, geometry)
 }
 
 /// The gradient of the kernel: `out (..size, channels / groups, filters)` from `x` and `g (batch, ..output, filters)`.
@@ -165,6 +193,7 @@ pub fn kernel_gradient<T: Real>(
     match algorithm::<T>(Pass::KernelGradient, geometry, false) {
         Algorithm::Depthwise => depthwise::kernel_gradient(geometry, x, g, out, scratch),
         Algorithm::ImplicitGemm => implicit_gemm::kernel_gradient(geometry, x, g, out, scratch),
+        Algorithm::Lines => lines::kernel_gradient(geometry, x, g, out, scratch),
         Algorithm::Winograd(_) => unreachable!("no way to the kernel's gradient"),
     }
 }

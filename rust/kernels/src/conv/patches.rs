@@ -49,6 +49,11 @@ impl Axis {
         }
     }
 
+    /// Whether each line reads the position of its own index and no other.
+    pub fn is_plain(&self) -> bool {
+        (self.taps, self.step, self.start) == (1, 1, 0) && self.source == self.lines
+    }
+
     /// The position that a tap of a line reads.
     #[inline(always)]
     fn position(&self, line: usize, tap: usize) -> Option<usize> {
@@ -84,35 +89,13 @@ pub struct Span {
 type Place = (usize, [usize; SPATIAL]);
 
 impl<'a, T: Real> Patches<'a, T> {
-    /// The patches that the filters of a group see.
-    pub fn forward(geometry: &Geometry, group: usize, x: &'a [T]) -> Self {
-        let len = geometry.group_channels();
-        Patches {
-            source: x,
-            row: geometry.channels,
-            channels: Span {
-                start: group * len,
-                len,
-            },
-            axes: [0, 1, 2].map(|axis| Axis::forward(geometry, axis)),
-        }
-    }
-
     /// The left side of a product: a matrix in memory where each line reads the position of its own index and no other.
     pub fn side(&self) -> Side<'_, T> {
-        let plain = self.axes.iter().all(|axis| {
-            (axis.taps, axis.step, axis.start) == (1, 1, 0) && axis.source == axis.lines
-        });
-        if plain {
+        if self.axes.iter().all(Axis::is_plain) {
             Strided::new(&self.source[self.channels.start..], self.row, 1).into()
         } else {
             self.into()
         }
-    }
-
-    /// Depth of the matrix.
-    pub fn depth(&self) -> usize {
-        self.axes.iter().map(|axis| axis.taps).product::<usize>() * self.channels.len
     }
 
     #[inline(always)]
@@ -203,8 +186,8 @@ fn pieces(range: Range<usize>, step: usize) -> impl Iterator<Item = Range<usize>
 impl<T: Real> Operand<T> for Patches<'_, T> {
     fn pack(&self, lines: Range<usize>, depth: Range<usize>, width: usize, panel: &mut [T]) {
         assert!(lines.len() <= width && width <= FEW && panel.len() >= width * depth.len());
-        dispatch(PackPatches {
-            patches: self,
+        dispatch(Packing {
+            matrix: self,
             lines,
             depth,
             width,
@@ -213,21 +196,22 @@ impl<T: Real> Operand<T> for Patches<'_, T> {
     }
 }
 
-struct PackPatches<'a, T> {
-    patches: &'a Patches<'a, T>,
+/// A panel of a matrix to be packed.
+struct Packing<'a, M, T> {
+    matrix: &'a M,
     lines: Range<usize>,
     depth: Range<usize>,
     width: usize,
     panel: &'a mut [T],
 }
 
-impl<T: Real> Task for PackPatches<'_, T> {
+impl<T: Real> Task for Packing<'_, Patches<'_, T>, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        let PackPatches {
-            patches,
+        let Packing {
+            matrix: patches,
             lines,
             depth,
             width,
@@ -283,8 +267,8 @@ pub struct Transposed<'a, T>(pub Patches<'a, T>);
 impl<T: Real> Operand<T> for Transposed<'_, T> {
     fn pack(&self, lines: Range<usize>, depth: Range<usize>, width: usize, panel: &mut [T]) {
         assert!(lines.len() <= width && panel.len() >= width * depth.len());
-        dispatch(PackTransposed {
-            patches: &self.0,
+        dispatch(Packing {
+            matrix: self,
             lines,
             depth,
             width,
@@ -293,21 +277,13 @@ impl<T: Real> Operand<T> for Transposed<'_, T> {
     }
 }
 
-struct PackTransposed<'a, T> {
-    patches: &'a Patches<'a, T>,
-    lines: Range<usize>,
-    depth: Range<usize>,
-    width: usize,
-    panel: &'a mut [T],
-}
-
-impl<T: Real> Task for PackTransposed<'_, T> {
+impl<T: Real> Task for Packing<'_, Transposed<'_, T>, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        let PackTransposed {
-            patches,
+        let Packing {
+            matrix: Transposed(patches),
             lines,
             depth,
             width,
@@ -406,7 +382,7 @@ pub struct Backward<'a, T> {
 }
 
 /// Taps of a kernel along an axis, in falling order.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Taps {
     /// The greatest.
     pub last: usize,

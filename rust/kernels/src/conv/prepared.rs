@@ -2,33 +2,32 @@
 
 use simd::level;
 
-use super::choose::Algorithm;
+use super::choose::{self, Algorithm};
 use super::geometry::Geometry;
+use super::products::Product;
 use super::winograd::{self, Problem, Tile};
-use super::{Pass, algorithm, implicit_gemm, single, single_mut};
+use super::{Pass, algorithm, implicit_gemm, lines, single, single_mut};
 use crate::activation::Activation;
 use crate::gemm::{Packed, Real};
 
 /// A form of a kernel. It serves any number of images, and the instruction set that was in use when it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Form {
-    /// Panels of the matrix product.
+    /// Panels of the matrix products.
     Panels,
     /// Winograd's transform for tiles of a size.
     Winograd(Tile),
 }
 
-/// The form that is fastest for a pass, where the kernel has one: it does in a forward pass, and in the gradient of an input
-/// without strides, both of one group.
+/// The form that is fastest for a pass, where the kernel has one: a product with a vector reads it as it lies.
 pub fn form<T: Real>(pass: Pass, geometry: &Geometry) -> Option<Form> {
-    let one_product = geometry.groups == 1
-        && match pass {
-            Pass::Forward => true,
-            Pass::InputGradient => geometry.window.strides == [1; 3],
-            Pass::KernelGradient => false,
-        };
+    let vector = Product::all(pass, geometry).any(|product| {
+        geometry.batch * product.positions() == 1 || product.target.columns.len == 1
+    });
     match algorithm::<T>(pass, geometry, true) {
-        Algorithm::ImplicitGemm if one_product => Some(Form::Panels),
+        _ if pass == Pass::KernelGradient => None,
+        Algorithm::Lines => Some(Form::Panels),
+        Algorithm::ImplicitGemm if !vector => Some(Form::Panels),
         Algorithm::Winograd(tile) => Some(Form::Winograd(tile)),
         _ => None,
     }
@@ -43,8 +42,8 @@ fn problem(pass: Pass, geometry: &Geometry) -> Problem {
 pub fn prepared_len<T: Real>(form: Form, pass: Pass, geometry: &Geometry) -> usize {
     match form {
         Form::Panels => {
-            let [_, n, k] = implicit_gemm::product_size(pass, geometry);
-            Packed::<T>::len(level(), n, k)
+            let products = Product::all(pass, geometry);
+            products.map(|product| product.packed_len::<T>()).sum()
         }
         Form::Winograd(tile) => winograd::kernel_len(&problem(pass, geometry), tile),
     }
@@ -60,7 +59,22 @@ pub fn prepare<T: Real>(form: Form, pass: Pass, geometry: &Geometry, kernel: &[T
         "a kernel of {geometry:?}"
     );
     match form {
-        Form::Panels => implicit_gemm::pack(pass, geometry, kernel, out),
+        Form::Panels => {
+            let mut out = out;
+            for product in Product::all(pass, geometry) {
+                let (here, rest) = out.split_at_mut(product.packed_len::<T>());
+                product.with_kernel(pass, geometry, kernel, |b| {
+                    Packed::pack(
+                        level(),
+                        b,
+                        product.target.columns.len,
+                        product.depth(),
+                        here,
+                    );
+                });
+                out = rest;
+            }
+        }
         Form::Winograd(tile) => {
             let problem = problem(pass, geometry);
             winograd::transform_kernel(&problem, tile, single(kernel), single_mut(out));
@@ -70,10 +84,12 @@ pub fn prepare<T: Real>(form: Form, pass: Pass, geometry: &Geometry, kernel: &[T
 
 /// Items of scratch that [`run_prepared`] takes.
 pub fn prepared_scratch_len<T: Real>(form: Form, pass: Pass, geometry: &Geometry) -> usize {
-    match (form, pass) {
-        (Form::Panels, Pass::Forward) => implicit_gemm::forward_scratch_len::<T>(geometry),
-        (Form::Panels, _) => implicit_gemm::input_gradient_scratch_len::<T>(geometry),
-        (Form::Winograd(tile), _) => winograd::scratch_len(&problem(pass, geometry), tile),
+    match form {
+        Form::Panels if choose::product(pass, geometry) == Algorithm::Lines => {
+            lines::scratch_len::<T>(pass, geometry)
+        }
+        Form::Panels => implicit_gemm::scratch_len::<T>(pass, geometry),
+        Form::Winograd(tile) => winograd::scratch_len(&problem(pass, geometry), tile),
     }
 }
 
@@ -105,14 +121,12 @@ pub fn run_prepared<T: Real>(
             single_mut(out),
             single_mut(scratch),
         ),
+        Form::Panels if choose::product(pass, geometry) == Algorithm::Lines => {
+            lines::run(pass, geometry, x, kernel, bias, activation, out, scratch);
+        }
         Form::Panels => {
-            let kernel = implicit_gemm::Kernel::Packed(Packed::new(level(), kernel));
-            match pass {
-                Pass::Forward => {
-                    implicit_gemm::forward(geometry, x, kernel, bias, activation, out, scratch);
-                }
-                _ => implicit_gemm::input_gradient(geometry, x, kernel, out, scratch),
-            }
+            let kernel = implicit_gemm::Kernel::Packed(kernel);
+            implicit_gemm::run(pass, geometry, x, kernel, bias, activation, out, scratch);
         }
     }
 }

@@ -189,6 +189,23 @@ impl Case {
         let mut room = scratch(Pass::KernelGradient);
         kernel_gradient(geometry, &x, &g, &mut out, &mut room);
         assert_eq!(out, all(&self.kernel_gradient), "{geometry:?}");
+
+        for (pass, x, bias, expected) in [
+            (Pass::Forward, &x, Some(&bias[..]), &self.out),
+            (Pass::InputGradient, &g, None, &self.x_gradient),
+        ] {
+            let Some(form) = form::<T>(pass, geometry) else {
+                continue;
+            };
+            let mut prepared = unset(prepared_len::<T>(form, pass, geometry));
+            prepare(form, pass, geometry, &kernel, &mut prepared);
+            let mut room = unset(prepared_scratch_len::<T>(form, pass, geometry));
+            let (operands, mut out) = ([&x[..], &prepared], unset(expected.len()));
+            run_prepared(
+                form, pass, geometry, operands, bias, None, &mut out, &mut room,
+            );
+            assert_eq!(out, all(expected), "{form:?} {pass:?} {geometry:?}");
+        }
     }
 }
 

@@ -28,6 +28,23 @@ pub const fn tile(level: Level) -> Tile {
     }
 }
 
+/// The rows of the next tile where `left` are left, one more than those if they are odd: halves of what is not two whole tiles, as few
+/// rows do not hide the latency of their sums.
+pub const fn tile_rows(left: usize, greatest: usize) -> usize {
+    let rows = if left >= 2 * greatest {
+        greatest
+    } else if left > greatest {
+        left.div_ceil(2)
+    } else {
+        left
+    };
+    if rows == 1 {
+        1
+    } else {
+        rows.next_multiple_of(2)
+    }
+}
+
 /// Bytes in a register of each instruction set.
 pub const fn register_bytes(level: Level) -> usize {
     match level {
@@ -214,6 +231,28 @@ mod tests {
                 );
                 assert!(blocks.rows.is_multiple_of(14) && blocks.columns.is_multiple_of(32));
             }
+        }
+    }
+
+    #[test]
+    fn rows_of_tiles() {
+        // Rows that are left, the greatest tile -> tiles.
+        for (mut left, greatest, tiles) in [
+            (1, 6, &[1][..]),
+            (5, 6, &[6]),
+            (7, 6, &[4, 4]),
+            (10, 6, &[6, 4]),
+            (14, 6, &[6, 4, 4]),
+            (28, 6, &[6, 6, 6, 6, 4]),
+            (56, 6, &[6, 6, 6, 6, 6, 6, 6, 6, 4, 4]),
+            (15, 14, &[8, 8]),
+            (28, 14, &[14, 14]),
+        ] {
+            for &tile in tiles {
+                assert_eq!(tile_rows(left, greatest), tile);
+                left = left.saturating_sub(tile);
+            }
+            assert_eq!(left, 0);
         }
     }
 

@@ -6,12 +6,12 @@ use simd::{Isa, Lanes, Level, Task, dispatch_at, level};
 
 use super::blocking::{Blocks, Caches, Grid, register_bytes, tile};
 use super::epilogue::activate;
-use super::microkernel::{self, Base, Panels, Place};
+use super::microkernel::{self, Base, Panels, Place, WHOLE};
 use super::operand::{Operand, PackStrided, Strided};
 use super::panels::Shared;
 use super::{Real, gemv};
 use crate::activation::Activation;
-use crate::threads::{Disjoint, num_threads, parallel_for};
+use crate::threads::{Disjoint, grain, num_threads, parallel_chunks_mut, parallel_for};
 
 /// A side of a product.
 #[derive(Clone, Copy)]
@@ -65,12 +65,11 @@ impl<'a, T: Real> Packed<'a, T> {
             items.len() >= Self::len(level, n, k),
             "a packed matrix is longer"
         );
-        for (panel, lines) in items
-            .chunks_exact_mut((width * k).max(1))
-            .zip(steps(0..n, width))
-        {
-            b.pack(lines, 0..k, width, panel);
-        }
+        let (len, packed) = ((width * k).max(1), Self::len(level, n, k));
+        parallel_chunks_mut(&mut items[..packed], len, grain(len), |index, panel| {
+            let start = index * width;
+            b.pack(start..n.min(start + width), 0..k, width, panel);
+        });
         Packed { items, level }
     }
 
@@ -516,6 +515,7 @@ impl<T: Real> Task for Part<'_, T> {
                             };
                             let panels = Panels {
                                 depth: deep,
+                                segments: WHOLE,
                                 a,
                                 a_row,
                                 a_step,
@@ -543,13 +543,13 @@ impl<T: Real> Task for Part<'_, T> {
 }
 
 /// One call of the microkernel: its panels hold the steps they say, and the task that owns the place alone writes to it.
-pub(super) struct Tile<T> {
-    pub panels: Panels<T>,
+pub(super) struct Tile<'a, T> {
+    pub panels: Panels<'a, T>,
     pub place: Place<T>,
     pub activation: Option<Activation>,
 }
 
-impl<T: Real> Task for Tile<T> {
+impl<T: Real> Task for Tile<'_, T> {
     type Output = ();
 
     #[inline(always)]

@@ -1,13 +1,14 @@
 //! Products with a vector: bound by memory, so nothing is packed.
 use std::ops::Range;
 
-use simd::{Float, Isa, Lanes, Task, dispatch, unrolled};
+use simd::{Float, Isa, Lanes, Task, dispatch, dispatch_at, unrolled};
 
 use super::Real;
-use super::driver::{Checked, Side, Start};
+use super::driver::{Checked, Packed, Side, Start, panel_columns};
 use super::epilogue::activate;
 use super::microkernel::{Base, Place};
 use super::operand::Strided;
+use super::rows::multiply_rows;
 use crate::activation::Activation;
 use crate::threads::{grain, parallel_ranges_mut};
 
@@ -22,6 +23,9 @@ pub(super) fn run<T: Real>(
     scratch: &mut [T],
 ) -> bool {
     let [m, n, k] = product.size;
+    if let (1, Side::Packed(b)) = (m, &product.b) {
+        return run_packed(product, *b, &mut c[..n], scratch);
+    }
     let (matrix, vector, lines, start) = match (&product.a, &product.b) {
         (a, Side::Strided(b)) if m == 1 => (b, a, n, product.start),
         (Side::Strided(a), b) if n == 1 && c_stride == 1 => {
@@ -61,6 +65,76 @@ pub(super) fn run<T: Real>(
         });
     });
     true
+}
+
+/// [`run`] for a row with a packed matrix: tasks share its panels.
+fn run_packed<T: Real>(product: &Checked<T>, b: Packed<T>, c: &mut [T], scratch: &mut [T]) -> bool {
+    let k = product.size[2];
+    let a = match &product.a {
+        Side::Strided(a) if a.strides().1 == 1 => a.run(0, k),
+        Side::Packed(_) => return false,
+        _ if scratch.len() < k => return false,
+        other => {
+            other.pack_vector(k, &mut scratch[..k]);
+            &scratch[..k]
+        }
+    };
+    let width = panel_columns::<T>(b.level);
+    parallel_ranges_mut(c, width, grain(k * width), |range, c| {
+        let start = match product.start {
+            Start::Bias(bias) => Start::Bias(&bias[range.start * width..]),
+            start => start,
+        };
+        let task = PackedRow {
+            a,
+            b: Packed::new(b.level, &b.items[range.start * width * k..]),
+            c,
+            start,
+            activation: product.activation,
+        };
+        dispatch_at(b.level, task);
+    });
+    true
+}
+
+/// A row with some panels of a matrix.
+struct PackedRow<'a, T> {
+    a: &'a [T],
+    b: Packed<'a, T>,
+    c: &'a mut [T],
+    start: Start<'a, T>,
+    activation: Option<Activation>,
+}
+
+impl<T: Real> Task for PackedRow<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let (n, k) = (self.c.len(), self.a.len());
+        if let Start::Bias(bias) = self.start {
+            self.c.copy_from_slice(&bias[..n]);
+        }
+        let add = !matches!(self.start, Start::Zero);
+        multiply_rows(isa, [1, n, k], self.a, k, self.b, self.c, n, add);
+        if let Some(activation) = self.activation {
+            activate_row(isa, activation, self.c);
+        }
+    }
+}
+
+/// Applies an activation to items that follow each other.
+#[inline(always)]
+fn activate_row<I: Isa, T: Real>(isa: I, activation: Activation, row: &mut [T]) {
+    let place = Place {
+        start: row.as_mut_ptr(),
+        stride: 0,
+        rows: 1,
+        columns: row.len(),
+        base: Base::Tile,
+    };
+    // SAFETY: the place is the slice.
+    unsafe { activate(isa, activation, place) }
 }
 
 /// The sums of some lines.
@@ -114,15 +188,7 @@ impl<T: Real> Task for Lines<'_, T> {
             }
         }
         if let Some(activation) = self.activation {
-            let place = Place {
-                start: self.sums.as_mut_ptr(),
-                stride: 0,
-                rows: 1,
-                columns: self.sums.len(),
-                base: Base::Tile,
-            };
-            // SAFETY: the place is the slice of sums.
-            unsafe { activate(isa, activation, place) }
+            activate_row(isa, activation, self.sums);
         }
     }
 }

@@ -38,10 +38,17 @@ impl<T> Place<T> {
     }
 }
 
+/// The only segment of a panel that lies in one piece.
+pub(super) const WHOLE: &[usize] = &[0];
+
 /// Panels: item `r` of depth `d` is at `a[d * a_step + r * a_row]`, item `c` at `b[d * b_step + c]`.
+///
+/// The depth has segments: each begins where it says, counted from `a`, and goes on in `b` where the one before it ends.
 #[derive(Clone, Copy)]
-pub(super) struct Panels<T> {
+pub(super) struct Panels<'a, T> {
+    /// Of a segment.
     pub depth: usize,
+    pub segments: &'a [usize],
     pub a: *const T,
     pub a_row: usize,
     pub a_step: usize,
@@ -55,7 +62,7 @@ pub(super) struct Panels<T> {
 /// Each depth of `a` is valid for reads of the rows rounded up to the next kernel (they are at most those of a packed panel);
 /// each depth of `b` for the columns rounded up to whole registers; `place` for reads and writes of its rows and columns.
 #[inline(always)]
-pub(super) unsafe fn tile<I: Isa, T: Real>(isa: I, panels: Panels<T>, place: Place<T>) {
+pub(super) unsafe fn tile<I: Isa, T: Real>(isa: I, panels: Panels<'_, T>, place: Place<T>) {
     let greatest = super::blocking::tile(I::LEVEL);
     // SAFETY: the caller's promises.
     unsafe {
@@ -72,7 +79,7 @@ pub(super) unsafe fn tile<I: Isa, T: Real>(isa: I, panels: Panels<T>, place: Pla
 unsafe fn rows<I: Isa, T: Real, const V: usize>(
     isa: I,
     greatest: usize,
-    panels: Panels<T>,
+    panels: Panels<'_, T>,
     place: Place<T>,
 ) {
     // SAFETY: the caller's promises.
@@ -94,12 +101,13 @@ unsafe fn rows<I: Isa, T: Real, const V: usize>(
 #[inline(always)]
 unsafe fn kernel<I: Isa, T: Real, const R: usize, const V: usize>(
     isa: I,
-    panels: Panels<T>,
+    panels: Panels<'_, T>,
     place: Place<T>,
 ) {
     let len = T::Lanes::<I>::LEN;
     let Panels {
         depth,
+        segments,
         a,
         a_row,
         a_step,
@@ -111,28 +119,30 @@ unsafe fn kernel<I: Isa, T: Real, const R: usize, const V: usize>(
     }
     let zero = T::Lanes::<I>::zero(isa);
     let mut sums = [[zero; 2]; 16];
-    // Groups of rows that addressing reaches from one pointer: `3 * a_row` takes a register, the others are scales of one.
-    let mut groups = [0, 4, 8, 12].map(|row| a.wrapping_add(row * a_row));
-    for _ in 0..depth {
-        // SAFETY: the caller's promise about the panels.
-        unsafe {
-            let y = T::Lanes::<I>::load_ptr(isa, b);
-            let z = if V > 1 {
-                T::Lanes::<I>::load_ptr(isa, b.add(len))
-            } else {
-                zero
-            };
-            unrolled!(ROW < R, {
-                let x = T::Lanes::<I>::splat(isa, *groups[ROW / 4].add(ROW % 4 * a_row));
-                sums[ROW][0] = x.mul_add(y, sums[ROW][0]);
-                if V > 1 {
-                    sums[ROW][1] = x.mul_add(z, sums[ROW][1]);
-                }
-            });
-            unrolled!(GROUP < R.div_ceil(4), {
-                groups[GROUP % 4] = groups[GROUP % 4].wrapping_add(a_step);
-            });
-            b = b.add(b_step);
+    for &segment in segments {
+        // Groups of rows that addressing reaches from one pointer: `3 * a_row` takes a register, the others are scales of one.
+        let mut groups = [0, 4, 8, 12].map(|row| a.wrapping_add(segment + row * a_row));
+        for _ in 0..depth {
+            // SAFETY: the caller's promise about the panels.
+            unsafe {
+                let y = T::Lanes::<I>::load_ptr(isa, b);
+                let z = if V > 1 {
+                    T::Lanes::<I>::load_ptr(isa, b.add(len))
+                } else {
+                    zero
+                };
+                unrolled!(ROW < R, {
+                    let x = T::Lanes::<I>::splat(isa, *groups[ROW / 4].add(ROW % 4 * a_row));
+                    sums[ROW][0] = x.mul_add(y, sums[ROW][0]);
+                    if V > 1 {
+                        sums[ROW][1] = x.mul_add(z, sums[ROW][1]);
+                    }
+                });
+                unrolled!(GROUP < R.div_ceil(4), {
+                    groups[GROUP % 4] = groups[GROUP % 4].wrapping_add(a_step);
+                });
+                b = b.add(b_step);
+            }
         }
     }
     unrolled!(ROW < R, {

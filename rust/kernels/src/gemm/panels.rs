@@ -5,7 +5,7 @@ use super::Real;
 use super::blocking::{self, Caches};
 use super::driver::{Tile, panel_columns};
 use super::epilogue::activate;
-use super::microkernel::{Base, Panels, Place};
+use super::microkernel::{Base, Panels, Place, WHOLE};
 use crate::activation::Activation;
 
 /// The address of an output that tasks write disjoint parts of.
@@ -30,6 +30,80 @@ pub(crate) fn sizes<T>(level: Level) -> [usize; 2] {
 /// Bytes of the second-level cache.
 pub(crate) fn second_level_cache() -> usize {
     Caches::of_machine().second
+}
+
+/// Rows that are multiplied with some columns of one panel, and where the results go.
+#[derive(Clone, Copy)]
+pub(crate) struct Lines<'a, T> {
+    /// Rows.
+    pub rows: usize,
+    /// Depth of a segment.
+    pub depth: usize,
+    /// Where segments of a row begin, counted from the row.
+    pub segments: &'a [usize],
+    /// The first row, and the items from a row to the next and from a depth to the next.
+    pub a: (*const T, usize, usize),
+    /// The panel, whose segments follow each other.
+    pub b: *const T,
+    /// The first row of the output, and the items from a row to the next.
+    pub c: (*mut T, usize),
+    /// Columns.
+    pub columns: usize,
+    /// Whether the sums are added to what the output holds; else rows may be computed twice.
+    pub add: bool,
+    /// What other sums begin with.
+    pub bias: Option<*const T>,
+    /// What is applied to the sums.
+    pub activation: Option<Activation>,
+}
+
+/// Multiplies lines.
+///
+/// # Safety
+/// All that the lines name is valid for reads or writes, items of `a` also for one row more when they are added to the output and
+/// the rows are odd, and the panel for whole registers of columns.
+#[inline(always)]
+pub(crate) unsafe fn multiply_lines<I: Isa, T: Real>(isa: I, lines: &Lines<'_, T>) {
+    let [greatest, width] = sizes::<T>(I::LEVEL);
+    let (a, a_row, a_step) = lines.a;
+    let (c, c_row) = lines.c;
+    let mut done = 0;
+    while done < lines.rows {
+        let left = lines.rows - done;
+        let mut rows = blocking::tile_rows(left, greatest);
+        let mut first = done;
+        if !lines.add {
+            rows = rows.max(4).min(lines.rows / 2 * 2).max(1);
+            first = first.min(lines.rows - rows);
+        }
+        // SAFETY: the caller's promises.
+        let (a, start) = unsafe { (a.add(first * a_row), c.add(first * c_row)) };
+        let base = match lines.bias {
+            _ if lines.add => Base::Tile,
+            Some(bias) => Base::Row(bias),
+            None => Base::Zero,
+        };
+        isa.run(Tile {
+            panels: Panels {
+                depth: lines.depth,
+                segments: lines.segments,
+                a,
+                a_row,
+                a_step,
+                b: lines.b,
+                b_step: width,
+            },
+            place: Place {
+                start,
+                stride: c_row,
+                rows: rows.min(lines.rows - first),
+                columns: lines.columns,
+                base,
+            },
+            activation: lines.activation,
+        });
+        done = first + rows;
+    }
 }
 
 /// `C = A B` of `m` x `k` and `k` x `n` on the caller's thread: rows of `a` and of `c` lie apart by the step beside their address, `b`
@@ -59,6 +133,7 @@ pub(crate) unsafe fn multiply<I: Isa, T: Real>(
             isa.run(Tile {
                 panels: Panels {
                     depth: k,
+                    segments: WHOLE,
                     a,
                     a_row,
                     a_step: 1,

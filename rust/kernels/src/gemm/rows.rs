@@ -5,7 +5,7 @@ use simd::{Float, Isa, Lanes, Task, unrolled};
 use super::Real;
 use super::blocking::tile;
 use super::driver::{Packed, Tile, panel_columns, steps};
-use super::microkernel::{Base, Panels, Place};
+use super::microkernel::{Base, Panels, Place, WHOLE};
 
 /// Rows of `m` x `n` x `k` that [`multiply_rows`] reads: kernels take even numbers of rows, or one.
 pub(crate) fn read_rows(m: usize) -> usize {
@@ -54,6 +54,7 @@ pub(crate) fn multiply_rows<I: Isa, T: Real>(
             isa.run(Tile {
                 panels: Panels {
                     depth: k,
+                    segments: WHOLE,
                     a: a[rows.start * a_stride..].as_ptr(),
                     a_row: a_stride,
                     a_step: 1,

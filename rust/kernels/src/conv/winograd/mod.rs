@@ -280,39 +280,6 @@ pub fn run(
     });
 }
 
-/// Items of scratch that [`run_plain`] takes.
-pub fn plain_scratch_len(pass: Pass, geometry: &Geometry, tile: Tile) -> usize {
-    let problem = Problem::new(pass, geometry).expect("a geometry that is taken");
-    kernel_len(&problem, tile) + ALIGNMENT + scratch_len(&problem, tile)
-}
-
-/// [`run`] of a pass with the kernel as it lies.
-pub fn run_plain(
-    pass: Pass,
-    geometry: &Geometry,
-    tile: Tile,
-    [x, kernel]: [&[f32]; 2],
-    bias: Option<&[f32]>,
-    activation: Option<Activation>,
-    out: &mut [f32],
-    scratch: &mut [f32],
-) {
-    let problem = Problem::new(pass, geometry).expect("a geometry that is taken");
-    let skip = scratch.as_ptr().align_offset(64).min(ALIGNMENT);
-    let (transformed, scratch) = scratch[skip..].split_at_mut(kernel_len(&problem, tile));
-    transform_kernel(&problem, tile, kernel, transformed);
-    run(
-        &problem,
-        tile,
-        x,
-        transformed,
-        bias,
-        activation,
-        out,
-        scratch,
-    );
-}
-
 /// Some tiles and some filters.
 struct Block<'a> {
     problem: &'a Problem,

@@ -73,43 +73,45 @@ fn check(pass: Pass, geometry: &Geometry) {
     let expected = definition(&problem, &x, &kernel, bias.as_deref());
     let relu: Vec<f64> = expected.iter().map(|x| x.max(0.0)).collect();
     for tile in [Tile::Two, Tile::Four] {
-        let mut out = vec![f32::NAN; expected.len()];
-        let mut scratch = vec![f32::NAN; plain_scratch_len(pass, geometry, tile)];
-        let bias = bias.as_deref();
-        let operands = [&x[..], &kernel];
-        run_plain(
-            pass,
-            geometry,
-            tile,
-            operands,
-            bias,
-            None,
-            &mut out,
-            &mut scratch,
-        );
-        let found = error(&out, &expected);
-        assert!(found < 3e-6, "{tile:?} {problem:?}: {found:e}");
-
-        let form = Form::Winograd(tile);
-        let mut prepared = vec![f32::NAN; prepared_len::<f32>(form, pass, geometry)];
-        prepare(form, pass, geometry, &kernel, &mut prepared);
-        let mut scratch = vec![f32::NAN; prepared_scratch_len::<f32>(form, pass, geometry)];
-        let activation = Some(Activation::Relu);
-        let operands = [&x[..], &prepared];
-        out.fill(f32::NAN);
-        run_prepared(
-            form,
-            pass,
-            geometry,
-            operands,
-            bias,
-            activation,
-            &mut out,
-            &mut scratch,
-        );
-        let found = error(&out, &relu);
-        assert!(found < 3e-6, "{tile:?} {problem:?}: {found:e}");
+        for (activation, expected) in [(None, &expected), (Some(Activation::Relu), &relu)] {
+            let operands = [&x[..], &kernel];
+            let out = run_tile(pass, geometry, tile, operands, bias.as_deref(), activation);
+            let found = error(&out, expected);
+            assert!(found < 3e-6, "{tile:?} {problem:?}: {found:e}");
+        }
     }
+}
+
+/// The result of a pass by tiles of a size.
+fn run_tile(
+    pass: Pass,
+    geometry: &Geometry,
+    tile: Tile,
+    [x, kernel]: [&[f32]; 2],
+    bias: Option<&[f32]>,
+    activation: Option<Activation>,
+) -> Vec<f32> {
+    let form = Form::Winograd(tile);
+    let unset = |len: usize| vec![f32::NAN; len];
+    let mut prepared = unset(prepared_len::<f32>(form, pass, geometry));
+    prepare(form, pass, geometry, kernel, &mut prepared);
+    let mut scratch = unset(prepared_scratch_len::<f32>(form, pass, geometry));
+    let mut out = unset(match pass {
+        Pass::Forward => geometry.out_len(),
+        _ => geometry.x_len(),
+    });
+    let operands = [x, &prepared];
+    run_prepared(
+        form,
+        pass,
+        geometry,
+        operands,
+        bias,
+        activation,
+        &mut out,
+        &mut scratch,
+    );
+    out
 }
 
 fn geometry(x: [usize; 4], filters: usize, padding: &Padding) -> Geometry {
@@ -153,21 +155,8 @@ fn great_problems_are_exact_enough_and_the_same_on_any_threads() {
                 for tile in [Tile::Two, Tile::Four] {
                     let results = [1, 2, 3].map(|threads| {
                         with_threads(threads, || {
-                            let mut out = vec![f32::NAN; expected.len()];
-                            let mut scratch =
-                                vec![f32::NAN; plain_scratch_len(pass, &geometry, tile)];
                             let operands = [&x[..], &kernel];
-                            run_plain(
-                                pass,
-                                &geometry,
-                                tile,
-                                operands,
-                                None,
-                                None,
-                                &mut out,
-                                &mut scratch,
-                            );
-                            out
+                            run_tile(pass, &geometry, tile, operands, None, None)
                         })
                     });
                     assert!(results[0] == results[1] && results[0] == results[2]);

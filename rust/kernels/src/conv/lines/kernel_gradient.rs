@@ -1,0 +1,263 @@
+//! The gradient of the kernel: a row per tap and channel, a column per filter, and the positions of the output along the depth.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use simd::{Isa, Task, dispatch, level};
+
+use super::source::{SEGMENTS, Source};
+use super::{ALIGNMENT, TASK_MACS, TASKS_PER_WORKER};
+use crate::conv::Pass;
+use crate::conv::geometry::Geometry;
+use crate::conv::products::Product;
+use crate::gemm::panels::{self, Shared};
+use crate::gemm::{Operand, Real, Strided};
+use crate::threads::{Disjoint, num_threads, parallel_for};
+
+/// Positions whose terms are summed at a time: their items of a few rows and of a panel fit into the first-level cache.
+const DEPTH: usize = 256;
+
+/// Rows of a task are counted in pieces of a run of so many.
+const ROWS: usize = 48;
+
+/// Items that are copied at a time, about: whole images.
+const COPIED: usize = 1 << 20;
+
+/// How the gradient of a group is cut.
+struct Cut {
+    source: Source,
+    /// Images that are copied at a time, and the items of one.
+    images: usize,
+    image_len: usize,
+    /// Pieces of rows.
+    pieces: usize,
+    /// Tasks along the pieces and along the panels.
+    tasks: [usize; 2],
+    workers: usize,
+}
+
+impl Cut {
+    fn new<T: Real>(geometry: &Geometry, product: &Product) -> Cut {
+        let of = |copied| Source::of(product.axes, product.row, product.channels, copied);
+        let source = of(false);
+        // An odd row more is read with each run.
+        let source = if source.run.is_multiple_of(2) {
+            source
+        } else {
+            of(true)
+        };
+        let [_, width] = panels::sizes::<T>(level());
+        let [planes, lines, _] = product.axes.map(|axis| axis.lines);
+        let image_len = source.copy_len(planes, lines).next_multiple_of(ALIGNMENT);
+        let pieces = product.depth() / source.run.max(1) * source.run.div_ceil(ROWS);
+        let columns = product.target.columns.len;
+        let macs = geometry.rows() * product.depth() * columns;
+        let workers = num_threads().min(macs / TASK_MACS).max(1);
+        let wanted = if workers == 1 {
+            1
+        } else {
+            workers * TASKS_PER_WORKER
+        };
+        let across = wanted.min(columns.div_ceil(width)).max(1);
+        Cut {
+            source,
+            images: (COPIED / image_len.max(1)).clamp(1, geometry.batch.max(1)),
+            image_len,
+            pieces,
+            tasks: [wanted.div_ceil(across).min(pieces).max(1), across],
+            workers,
+        }
+    }
+}
+
+/// Items of a panel of the gradient of the output.
+fn panel_len<T: Real>() -> usize {
+    let [_, width] = panels::sizes::<T>(level());
+    width * DEPTH
+}
+
+/// Items of scratch that [`kernel_gradient`] takes.
+pub fn kernel_gradient_scratch_len<T: Real>(geometry: &Geometry) -> usize {
+    let product = Product::all(Pass::Forward, geometry).next();
+    product.map_or(0, |product| {
+        let cut = Cut::new::<T>(geometry, &product);
+        cut.workers * panel_len::<T>() + cut.images * cut.image_len + ALIGNMENT
+    })
+}
+
+/// The gradient of the kernel: `out (..size, channels / groups, filters)` from `x` and `g (batch, ..output, filters)`.
+///
+/// # Panics
+/// When a slice is shorter than the geometry says, or the scratch too short.
+pub fn kernel_gradient<T: Real>(
+    geometry: &Geometry,
+    x: &[T],
+    g: &[T],
+    out: &mut [T],
+    scratch: &mut [T],
+) {
+    assert!(
+        x.len() >= geometry.x_len()
+            && g.len() >= geometry.out_len()
+            && out.len() >= geometry.kernel_len(),
+        "operands of {geometry:?}"
+    );
+    out.fill(T::default());
+    let out = Shared(out.as_mut_ptr());
+    let skip = scratch.as_ptr().align_offset(64).min(scratch.len());
+    let scratch = &mut scratch[skip..];
+    let panel_len = panel_len::<T>();
+    for product in Product::all(Pass::Forward, geometry) {
+        let cut = Cut::new::<T>(geometry, &product);
+        let workers = cut
+            .workers
+            .min((scratch.len() - cut.images * cut.image_len) / panel_len);
+        assert!(workers > 0, "the scratch of a convolution is longer");
+        let (panels, copies) = scratch.split_at_mut(workers * panel_len);
+        let [planes, lines, _] = product.axes.map(|axis| axis.lines);
+        for first in (0..geometry.batch).step_by(cut.images) {
+            let images = first..geometry.batch.min(first + cut.images);
+            if cut.image_len > 0 {
+                let copies = Disjoint::new(copies);
+                parallel_for(images.len(), TASK_MACS.div_ceil(cut.image_len), |range| {
+                    for index in range {
+                        let copy = index * cut.image_len..(index + 1) * cut.image_len;
+                        // SAFETY: one part per image.
+                        let copy = unsafe { copies.slice_mut(copy) };
+                        cut.source
+                            .copy(x, images.start + index, 0..planes, 0..lines, copy);
+                    }
+                });
+            }
+            let (panels, copies) = (Disjoint::new(panels), &*copies);
+            let next = AtomicUsize::new(0);
+            parallel_for(workers, 1, |range| {
+                for worker in range {
+                    // SAFETY: one part per worker.
+                    let panel =
+                        unsafe { panels.slice_mut(worker * panel_len..(worker + 1) * panel_len) };
+                    loop {
+                        let task = next.fetch_add(1, Ordering::Relaxed);
+                        if task >= cut.tasks[0] * cut.tasks[1] {
+                            break;
+                        }
+                        dispatch(Part {
+                            geometry,
+                            product: &product,
+                            cut: &cut,
+                            x,
+                            g,
+                            images: images.clone(),
+                            copies,
+                            task: [task / cut.tasks[1], task % cut.tasks[1]],
+                            panel,
+                            out: out.get(),
+                        });
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// The terms of some images for some rows and columns.
+struct Part<'a, T> {
+    geometry: &'a Geometry,
+    product: &'a Product,
+    cut: &'a Cut,
+    x: &'a [T],
+    g: &'a [T],
+    images: Range<usize>,
+    copies: &'a [T],
+    /// The index of the task along the pieces and along the panels.
+    task: [usize; 2],
+    panel: &'a mut [T],
+    /// The whole gradient, of which the task alone writes its rows and columns.
+    out: *mut T,
+}
+
+impl<T: Real> Task for Part<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let Part {
+            geometry,
+            product,
+            cut,
+            x,
+            g,
+            images,
+            copies,
+            task,
+            panel,
+            out,
+        } = self;
+        let [_, width] = panels::sizes::<T>(I::LEVEL);
+        let [planes, lines, inner] = product.axes.map(|axis| axis.lines);
+        let (filters, columns) = (geometry.filters, product.target.columns);
+        let share = |n: usize, axis: usize| {
+            task[axis] * n / cut.tasks[axis]..(task[axis] + 1) * n / cut.tasks[axis]
+        };
+        let pieces = share(cut.pieces, 0);
+        let of_run = cut.source.run.div_ceil(ROWS);
+        // Whole lines, or parts of one.
+        let at_once = (DEPTH / inner.max(1)).clamp(1, SEGMENTS);
+        let mut taps = [0; SEGMENTS];
+        let mut segments = [0; SEGMENTS];
+        for image in images.clone() {
+            let view = if cut.image_len > 0 {
+                let start = (image - images.start) * cut.image_len;
+                cut.source.view_of_copy(planes, lines, &copies[start..])
+            } else {
+                cut.source.view_in_place(x, image, 0, 0)
+            };
+            let taps = cut.source.segments(&view, &mut taps);
+            for line in (0..planes * lines).step_by(at_once) {
+                let count = at_once.min(planes * lines - line);
+                for (index, segment) in segments[..count].iter_mut().enumerate() {
+                    let line = line + index;
+                    *segment =
+                        line / lines * view.between_planes + line % lines * view.between_lines;
+                }
+                for position in (0..inner).step_by(DEPTH) {
+                    let depth = DEPTH.min(inner - position);
+                    let first = (image * planes * lines + line) * inner + position;
+                    let g = &g[first * filters + columns.start..];
+                    let g = Strided::new(g, 1, filters);
+                    for index in share(columns.len.div_ceil(width), 1) {
+                        let column = index * width;
+                        let n = width.min(columns.len - column);
+                        g.pack(column..column + n, 0..count * depth, width, panel);
+                        for piece in pieces.clone() {
+                            let (run, start) = (piece / of_run, piece % of_run * ROWS);
+                            let row = run * cut.source.run + start;
+                            let place = row * filters + columns.start + column;
+                            // SAFETY: the view holds the windows of the lines, the panel the positions, `out` the rows.
+                            unsafe {
+                                let a = view
+                                    .start
+                                    .add(taps[run] + start + position * view.between_positions);
+                                panels::multiply_lines(
+                                    isa,
+                                    &panels::Lines {
+                                        rows: ROWS.min(cut.source.run - start),
+                                        depth,
+                                        segments: &segments[..count],
+                                        a: (a, 1, view.between_positions),
+                                        b: panel.as_ptr(),
+                                        c: (out.add(place), filters),
+                                        columns: n,
+                                        add: true,
+                                        bias: None,
+                                        activation: None,
+                                    },
+                                );
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
