@@ -10,9 +10,9 @@ use std::f64::consts::PI;
 use std::ops::{Add, Mul, Range, Sub};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use simd::{Float, Isa, Lanes, Task, dispatch};
+use simd::{Float, Isa, Lanes, Task, dispatch, level};
 
-use crate::gemm;
+use crate::gemm::{self, register_bytes};
 use crate::real::{MAX_LANES, Real};
 use crate::threads::{Disjoint, grain, num_threads, parallel_chunks_mut};
 
@@ -147,47 +147,29 @@ impl<T: Number> Core<T> {
     }
 
     /// Transforms the first two parts; the result is in the last two when it says so.
-    #[inline(always)]
-    fn run<I: Isa>(&self, isa: I, lanes: usize, work: &mut Work<'_, T>) {
+    fn run(&self, lanes: usize, work: &mut Work<'_, T>) {
         let Some(chirp) = &self.chirp else {
-            return self.run_stages(isa, lanes, work);
+            return self.run_stages(lanes, work);
         };
         let inner = &chirp.inner;
         scale(work, lanes, &chirp.factors);
         for part in &mut work.now {
             part[self.size * lanes..inner.size * lanes].fill(T::default());
         }
-        inner.run_stages(isa, lanes, work);
+        inner.run_stages(lanes, work);
         scale(work, lanes, &chirp.spectrum);
         work.now.swap(0, 1);
-        inner.run_stages(isa, lanes, work);
+        inner.run_stages(lanes, work);
         work.now.swap(0, 1);
         scale(work, lanes, &chirp.factors);
     }
 
-    #[inline(always)]
-    fn run_stages<I: Isa>(&self, isa: I, lanes: usize, work: &mut Work<'_, T>) {
-        for stage in &self.stages {
-            let roots = &self.roots[stage.roots..];
-            let (own, roots) = roots.split_at(stage.radix);
-            let pass = Pass {
-                stage,
-                own,
-                roots,
-                run: stage.stride * lanes,
-            };
-            let (x, y) = (&work.now, &mut work.next);
-            match stage.radix {
-                2 => pass.two(isa, x, y),
-                4 => pass.four(isa, x, y),
-                3 => pass.odd::<I, 1>(isa, x, y),
-                5 => pass.odd::<I, 2>(isa, x, y),
-                7 => pass.odd::<I, 3>(isa, x, y),
-                11 => pass.odd::<I, 5>(isa, x, y),
-                _ => pass.odd::<I, 6>(isa, x, y),
-            }
-            std::mem::swap(&mut work.now, &mut work.next);
-        }
+    fn run_stages(&self, lanes: usize, work: &mut Work<'_, T>) {
+        dispatch(Stages {
+            core: self,
+            lanes,
+            work,
+        });
     }
 }
 
@@ -213,10 +195,7 @@ impl<T: Number> Chirp<T> {
             now: [a, b],
             next: [c, d],
         };
-        dispatch(Alone {
-            core: &inner,
-            work: &mut work,
-        });
+        inner.run_stages(1, &mut work);
         let share = T::from_f64(1.0 / m as f64);
         let spectrum = (0..m)
             .map(|k| [work.now[0][k] * share, work.now[1][k] * share])
@@ -229,18 +208,40 @@ impl<T: Number> Chirp<T> {
     }
 }
 
-/// One transform that lies in work.
-struct Alone<'a, 'b, T> {
+/// The stages of as many transforms as there are lanes.
+struct Stages<'a, 'b, T> {
     core: &'a Core<T>,
+    lanes: usize,
     work: &'a mut Work<'b, T>,
 }
 
-impl<T: Number> Task for Alone<'_, '_, T> {
+impl<T: Number> Task for Stages<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        self.core.run_stages(isa, 1, self.work);
+        let Stages { core, lanes, work } = self;
+        for stage in &core.stages {
+            let roots = &core.roots[stage.roots..];
+            let (own, roots) = roots.split_at(stage.radix);
+            let pass = Pass {
+                stage,
+                own,
+                roots,
+                run: stage.stride * lanes,
+            };
+            let (x, y) = (&work.now, &mut work.next);
+            match stage.radix {
+                2 => pass.two(isa, x, y),
+                4 => pass.four(isa, x, y),
+                3 => pass.odd::<I, 1>(isa, x, y),
+                5 => pass.odd::<I, 2>(isa, x, y),
+                7 => pass.odd::<I, 3>(isa, x, y),
+                11 => pass.odd::<I, 5>(isa, x, y),
+                _ => pass.odd::<I, 6>(isa, x, y),
+            }
+            std::mem::swap(&mut work.now, &mut work.next);
+        }
     }
 }
 
@@ -251,7 +252,6 @@ struct Work<'a, T> {
 }
 
 /// Multiplies item after item by complex factors.
-#[inline(always)]
 fn scale<T: Number>(work: &mut Work<'_, T>, lanes: usize, factors: &[[T; 2]]) {
     let [re, im] = &mut work.now;
     let items = re.chunks_exact_mut(lanes).zip(im.chunks_exact_mut(lanes));
@@ -527,7 +527,7 @@ fn share<S: Number, T: Number>(
         |s, scratch| {
             for group in (s..groups).step_by(slots) {
                 let rows = group * MAX_LANES..rows.min((group + 1) * MAX_LANES);
-                dispatch(Group { job, rows, scratch });
+                transform_rows(job, rows, scratch);
             }
         },
     );
@@ -549,48 +549,34 @@ impl<S, T> Clone for Job<'_, S, T> {
 
 impl<S, T> Copy for Job<'_, S, T> {}
 
-/// Some rows, transformed with a slot's scratch.
-struct Group<'a, S, T> {
-    job: Job<'a, S, T>,
-    rows: Range<usize>,
-    scratch: &'a mut [T],
-}
-
-impl<S: Number, T: Number> Task for Group<'_, S, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<I: Isa>(self, isa: I) {
-        let core = &self.job.plan.core;
-        let mut row = self.rows.start;
-        while row < self.rows.end {
-            let left = self.rows.end - row;
-            let wide = left >= FEW_ROWS && self.scratch.len() >= 4 * core.work() * MAX_LANES;
-            let (lanes, count) = if wide {
-                (T::Lanes::<I>::LEN, left.min(T::Lanes::<I>::LEN))
-            } else {
-                (1, 1)
-            };
-            let (a, rest) = self.scratch.split_at_mut(core.work() * lanes);
-            let (b, rest) = rest.split_at_mut(core.work() * lanes);
-            let (c, rest) = rest.split_at_mut(core.work() * lanes);
-            let mut work = Work {
-                now: [a, b],
-                next: [c, &mut rest[..core.work() * lanes]],
-            };
-            if count < lanes {
-                // What other lanes hold is of no account, but numbers of earlier runs may be slow ones.
-                work.now.iter_mut().for_each(|part| part.fill(T::default()));
-            }
-            for lane in 0..count {
-                self.job.gather(row + lane, lane, lanes, &mut work.now);
-            }
-            core.run(isa, lanes, &mut work);
-            for lane in 0..count {
-                self.job.scatter(row + lane, lane, lanes, &work.now);
-            }
-            row += count;
+/// Transforms some rows with a slot's scratch.
+fn transform_rows<S: Number, T: Number>(job: Job<'_, S, T>, rows: Range<usize>, scratch: &mut [T]) {
+    let core = &job.plan.core;
+    let all = register_bytes(level()) / size_of::<T>();
+    let mut row = rows.start;
+    while row < rows.end {
+        let left = rows.end - row;
+        let wide = left >= FEW_ROWS && scratch.len() >= 4 * core.work() * MAX_LANES;
+        let (lanes, count) = if wide { (all, left.min(all)) } else { (1, 1) };
+        let (a, rest) = scratch.split_at_mut(core.work() * lanes);
+        let (b, rest) = rest.split_at_mut(core.work() * lanes);
+        let (c, rest) = rest.split_at_mut(core.work() * lanes);
+        let mut work = Work {
+            now: [a, b],
+            next: [c, &mut rest[..core.work() * lanes]],
+        };
+        if count < lanes {
+            // What other lanes hold is of no account, but numbers of earlier runs may be slow ones.
+            work.now.iter_mut().for_each(|part| part.fill(T::default()));
         }
+        for lane in 0..count {
+            job.gather(row + lane, lane, lanes, &mut work.now);
+        }
+        core.run(lanes, &mut work);
+        for lane in 0..count {
+            job.scatter(row + lane, lane, lanes, &work.now);
+        }
+        row += count;
     }
 }
 
@@ -600,7 +586,6 @@ fn cast<S: Number, T: Number>(x: S) -> T {
 
 impl<S: Number, T: Number> Job<'_, S, T> {
     /// Puts a row into a lane as the core wants it. A backward transform is a forward one with both parts swapped.
-    #[inline(always)]
     fn gather(&self, row: usize, lane: usize, lanes: usize, to: &mut [&mut [T]; 2]) {
         let n = self.n;
         let complex = self.transform.complex_len(n);
@@ -659,7 +644,6 @@ impl<S: Number, T: Number> Job<'_, S, T> {
     }
 
     /// Writes a lane as a row.
-    #[inline(always)]
     fn scatter(&self, row: usize, lane: usize, lanes: usize, from: &[&mut [T]; 2]) {
         let n = self.n;
         let complex = self.transform.complex_len(n);

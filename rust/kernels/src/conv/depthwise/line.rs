@@ -63,7 +63,9 @@ impl<T: Real> Sums<'_, T> {
         let tap_step = next.map_or(1, |(a, b)| b.0 as isize - a.0 as isize);
         // Taps at neighbouring positions are taken together, the steps between columns being known.
         let neighbours = pairs().all(|(a, b)| b.1 == a.1 + 1);
-        let together = neighbours
+        // Only in single precision, which images have: each case is code of its own for every instruction set.
+        let together = size_of::<T>() == size_of::<f32>()
+            && neighbours
             && count > 1
             && count <= MOST_TAPS
             && matches!((count, self.step), (2 | 3 | 5, 1) | (3 | 5, 2));
