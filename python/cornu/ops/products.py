@@ -19,7 +19,7 @@ from cornu.ops.manipulation import (
     transpose,
 )
 from cornu.ops.operation import op
-from cornu.ops.promotion import as_float, as_tensor, numeric, promoted
+from cornu.ops.promotion import as_float, as_tensor, is_inexact, numeric, promoted
 from cornu.ops.reduction import mean, sum
 from cornu.ops.shapes import as_shape, is_one, normalize_axes, product
 
@@ -50,10 +50,12 @@ def matmul(x1: Any, x2: Any) -> Tensor:
     Raises:
         ValueError: the inner sizes differ.
     """
-    x1, x2 = as_tensor(x1), as_tensor(x2)
+    given = as_tensor(x1), as_tensor(x2)
+    x1, x2 = promoted(*given)
+    if x1.ndim > 1 and x2.ndim > 1 and is_inexact(x1.dtype):
+        return _multiplied(x1, x2)
     # int8 products need the room of int32; those of int8 with bool have none.
-    roomy = x1.dtype == x2.dtype == "int8"
-    x1, x2 = promoted(x1, x2)
+    roomy = given[0].dtype == given[1].dtype == "int8"
     if x1.ndim == 0 or x2.ndim == 0:
         raise ValueError("matmul takes tensors of at least one axis; got a scalar.")
     dtype = "int32" if roomy else x1.dtype

@@ -50,6 +50,13 @@ def common_dtype(*values: Any, floating: bool = False) -> str:
 
 def promoted(*values: Any, floating: bool = False) -> list[Tensor]:
     """The values as tensors of the dtype that they promote to."""
+    agreed = values[0].dtype if isinstance(values[0], Tensor) else ""
+    for x in values:
+        if not isinstance(x, Tensor) or x.dtype != agreed:
+            break
+    else:
+        if is_inexact(agreed):
+            return list(values)
     values = tuple(map(_operand, values))
     dtype = common_dtype(*values, floating=floating)
     return [as_tensor(x, dtype) for x in values]

@@ -164,6 +164,8 @@ def any_symbolic(args: Any, kwargs: Any) -> bool:
 
 def _holds_symbolic(values: Any) -> bool:
     for value in values:
+        if isinstance(value, _cornu.Tensor):
+            continue
         if isinstance(value, KerasTensor):
             return True
         if isinstance(value, list | tuple):
