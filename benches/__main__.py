@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -34,6 +35,7 @@ CASES = (
             "LSTM",
             "GRU",
             "transformer",
+            "U-Net",
             "ResNet50",
             "MobileNetV2",
             "EfficientNetB0",
@@ -55,8 +57,25 @@ CASES = (
     ("digits CNN", "epoch", 1797),
 )
 
+# What is done in a process of its own, from its start: workload, action, number of examples, and
+# the names of the rows: of the time, of the memory.
+FRESH = (
+    ("digits CNN", "five_epochs", 1797, {"times": "5 epochs from a fresh process"}),
+    (
+        "ResNet50",
+        "first_prediction",
+        1,
+        {
+            "times": "process start to first prediction",
+            "bytes": "resident memory at the first prediction",
+        },
+    ),
+    ("ResNet50", "three_steps", 16, {"bytes": "memory that training adds, batch 16"}),
+)
+FRESH_ROUNDS = 3
 
-# Who else trains the models, and who runs what tf.keras exports.
+# Who is always measured, who else trains the models, and who runs what tf.keras exports.
+LIBRARIES = ("cornu", "tf.keras")
 TRAINERS = ("Keras on JAX",)
 RUNTIMES = ("ONNX Runtime", "OpenVINO")
 
@@ -87,13 +106,13 @@ def workload(name: str, action: str, count: int, threads: int) -> dict[str, Any]
         request["weights"] = f"{folder}/weights.npz"
         peers: dict[str, Peer] = {}
         outputs = {}
-        for library in ("cornu", "tf.keras", *(TRAINERS if trains else RUNTIMES)):
+        for library in (*LIBRARIES, *(TRAINERS if trains else RUNTIMES)):
             peer = stack.enter_context(Peer(library, threads))
             try:
                 outputs[library] = peer.ask("build", **request)
                 peers[library] = peer
             except RuntimeError:
-                if library in ("cornu", "tf.keras"):
+                if library in LIBRARIES:
                     raise
                 print(f"{library} can't build {name}", flush=True)
         for library, output in outputs.items():
@@ -107,12 +126,43 @@ def workload(name: str, action: str, count: int, threads: int) -> dict[str, Any]
     return {"name": f"{name}, {unit}", "times": times}
 
 
+def fresh(
+    name: str, action: str, count: int, rows: dict[str, str], threads: int
+) -> Iterable[dict[str, Any]]:
+    """Measures an action from the start of a process: time, and memory at its end or added."""
+    libraries = (*LIBRARIES, *(() if action == "first_prediction" else TRAINERS))
+    found: dict[str, dict[str, list[float]]] = {
+        kind: {library: [] for library in libraries} for kind in ("times", "bytes")
+    }
+    outputs = {}
+    with tempfile.TemporaryDirectory() as folder:
+        request = {"workload": name, "path": f"{folder}/model.keras"}
+        if action == "first_prediction":
+            with Peer("cornu", threads) as ours:
+                ours.ask("save", **request)
+        for _ in range(FRESH_ROUNDS):
+            for library in libraries:
+                start = time.perf_counter()
+                with Peer(library, threads) as peer:
+                    outputs[library], memory = peer.ask(action, count=count, **request)
+                    found["times"][library].append(time.perf_counter() - start)
+                found["bytes"][library].append(memory)
+    for library, output in outputs.items():
+        if output is not None:
+            np.testing.assert_allclose(
+                output, outputs["cornu"], atol=1e-4, err_msg=f"{name}, {library}"
+            )
+    for kind, title in rows.items():
+        best = {library: min(values) for library, values in found[kind].items()}
+        yield {"name": f"{name}, {title}", kind: best}
+
+
 def row(result: dict[str, Any]) -> str:
     """Returns a line of the table: what was measured, the best peer, ratio, share of the peak."""
-    times = result["times"]
-    peer = best_peer(times)
+    measured = result.get("times") or result["bytes"]
+    peer = best_peer(measured)
     share = f"{result['share']:.2f}" if "share" in result else ""
-    return f"| {result['name']} | {peer} | {times[peer] / times['cornu']:.2f} | {share} |"
+    return f"| {result['name']} | {peer} | {measured[peer] / measured['cornu']:.2f} | {share} |"
 
 
 def write_readme(results: Iterable[dict[str, Any]]) -> None:
@@ -143,6 +193,10 @@ def main() -> None:
     for name, action, count in CASES:
         if wanted(f"{name} {action}"):
             keep(workload(name, action, count, threads))
+    for name, action, count, rows in FRESH:
+        if wanted(f"{name} {action} {' '.join(rows.values())}"):
+            for result in fresh(name, action, count, rows, threads):
+                keep(result)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,15 +40,21 @@ def call(keras: Any, model: Any, x: np.ndarray, y: np.ndarray) -> Callable[[], A
     return lambda: model(x)
 
 
+def compiled(model: Any) -> Any:
+    """Returns the model, ready to be trained."""
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
 def train_on_batch(keras: Any, model: Any, x: np.ndarray, y: np.ndarray) -> Callable[[], Any]:
     """One training step."""
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    compiled(model)
     return lambda: model.train_on_batch(x, y)
 
 
 def epoch(keras: Any, model: Any, x: np.ndarray, y: np.ndarray) -> Callable[[], Any]:
     """One epoch of `fit` in batches of 32."""
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    compiled(model)
     return lambda: model.fit(x, y, batch_size=32, verbose=0)
 
 
@@ -104,6 +111,12 @@ def matmul(library: str, size: list[int]) -> Callable[[], Any]:
     return lambda: tf.matmul(a, b)
 
 
+def resident(peak: bool = False) -> int:
+    """Returns the bytes of memory that the process holds, or the most that it has held."""
+    fields = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+    return 1024 * int(fields["VmHWM" if peak else "VmRSS"].split()[0])
+
+
 class Worker:
     """Answers requests; the last built thing is what is measured."""
 
@@ -136,6 +149,32 @@ class Worker:
     def measure(self, seconds: float) -> tuple[float, float]:
         """Returns the best and the median time of a call."""
         return timed(self.run, seconds)
+
+    def save(self, workload: str, path: str) -> None:
+        """Writes a model to a file."""
+        WORKLOADS[workload].build(keras_of(self.library)).save(path)
+
+    def first_prediction(self, workload: str, count: int, path: str) -> Any:
+        """Returns what the model in a file gives, and the memory held then."""
+        model = keras_of(self.library).saving.load_model(path)
+        x, _ = WORKLOADS[workload].data(count)
+        output = np.asarray(model.predict(x, verbose=0))
+        return output.tolist(), resident()
+
+    def five_epochs(self, workload: str, count: int, path: str) -> Any:
+        """Builds, compiles and trains a model; returns nothing to compare, and the memory held."""
+        model = compiled(WORKLOADS[workload].build(keras_of(self.library)))
+        model.fit(*WORKLOADS[workload].data(count), batch_size=32, epochs=5, verbose=0)
+        return None, resident()
+
+    def three_steps(self, workload: str, count: int, path: str) -> Any:
+        """Trains on a batch three times; returns nothing to compare, and the memory it adds."""
+        model = compiled(WORKLOADS[workload].build(keras_of(self.library)))
+        x, y = WORKLOADS[workload].data(count)
+        before = resident()
+        for _ in range(3):
+            model.train_on_batch(x, y)
+        return None, resident(peak=True) - before
 
     def peak(self) -> float:
         """Returns the rate of multiply-adds of one core, in operations per second."""

@@ -124,6 +124,29 @@ def transformer(keras: Any) -> Any:
     return keras.Model(inputs, layers.Dense(10, activation="softmax")(x))
 
 
+def unet(keras: Any) -> Any:
+    """Three levels down and up again, joined across (Ronneberger et al., 2015); two classes."""
+    layers = keras.layers
+
+    def convolved(x: Any, filters: int) -> Any:
+        for _ in range(2):
+            x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+            x = layers.ReLU()(layers.BatchNormalization()(x))
+        return x
+
+    x = inputs = keras.Input((128, 128, 3))
+    levels = []
+    for filters in (16, 32, 64):
+        x = convolved(x, filters)
+        levels.append(x)
+        x = layers.MaxPooling2D()(x)
+    x = convolved(x, 128)
+    for level in reversed(levels):
+        x = layers.Conv2DTranspose(level.shape[-1], 2, strides=2)(x)
+        x = convolved(layers.Concatenate()([level, x]), level.shape[-1])
+    return keras.Model(inputs, layers.Conv2D(2, 1, activation="softmax")(x))
+
+
 def quantized(workload: Workload) -> Workload:
     """The workload with int8 weights, where the library has them."""
 
@@ -162,6 +185,7 @@ WORKLOADS = {
     "LSTM": chain((64,), recurrent("LSTM"), tokens=5000),
     "GRU": chain((64,), recurrent("GRU"), tokens=5000),
     "transformer": Workload(transformer, (64,), tokens=5000),
+    "U-Net": Workload(unet, (128, 128, 3), classes=2),
     "ResNet50": application("ResNet50", 224),
     "MobileNetV2": application("MobileNetV2", 224),
     "EfficientNetB0": application("EfficientNetB0", 224),
