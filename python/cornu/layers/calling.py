@@ -1,14 +1,16 @@
 """How a layer is called: what `call` and `build` take, and what the arguments are."""
 
+import contextlib
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from cornu import _cornu, tree
 from cornu.ops.symbolic import KerasTensor
+from cornu.scopes import state
 from cornu.tensor import Tensor, holds_strings, standardize_shape
 
 # What a trace raises to its caller: it is tried again, and is no error of the layer.
@@ -70,6 +72,16 @@ class CallContext:
     def __init__(self, entry_layer: Any) -> None:
         self.entry_layer = entry_layer
         self.training: bool | None = None
+
+
+@contextlib.contextmanager
+def detached() -> Iterator[None]:
+    """Inside, a call of a layer is an outermost one, whatever calls are running."""
+    outer, state.call_context = state.call_context, None
+    try:
+        yield
+    finally:
+        state.call_context = outer
 
 
 def is_tensor(value: Any) -> bool:

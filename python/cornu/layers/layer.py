@@ -1,9 +1,7 @@
 """The base of layers and models."""
 
 import contextlib
-import copy
 import functools
-import inspect
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,7 +10,9 @@ import numpy as np
 
 from cornu import _cornu, dtype_policies, tree
 from cornu.layers import calling
-from cornu.layers.calling import CallContext, signature_of
+from cornu.layers.calling import CallContext, detached, signature_of
+from cornu.layers.defaults import is_default, mark_default
+from cornu.layers.described import Described
 from cornu.layers.input_spec import assert_input_compatibility
 from cornu.layers.weighted import Weighted
 from cornu.legacy.layers import OldAttributes
@@ -61,7 +61,7 @@ def _building(build: Callable) -> Callable:
     return wrapper
 
 
-class Layer(Weighted, OldAttributes, Operation):
+class Layer(Weighted, Described, OldAttributes, Operation):
     """A computation with weights: the base of all layers and models.
 
     A subclass makes its weights in `build`, once the shapes of inputs are known (or in
@@ -289,7 +289,7 @@ class Layer(Weighted, OldAttributes, Operation):
                 arguments `a`, `b` may define `build(self, a_shape, b_shape)`.
         """
         self._check_super_called()
-        if _is_default(self, "build") and any(not layer.built for layer in self._layers):
+        if is_default(self, "build") and any(not layer.built for layer in self._layers):
             warnings.warn(
                 f"`build()` was called on layer '{self.name}', however the layer does not have "
                 "a `build()` method implemented and it looks like it has unbuilt state. This "
@@ -497,7 +497,7 @@ class Layer(Weighted, OldAttributes, Operation):
             for name, value in calling.tensor_arguments(arguments).items()
             if not name.endswith("mask")
         }
-        if not _is_default(self, "build"):
+        if not is_default(self, "build"):
             # Weights are real even while a call is traced, and no part of what a tape records.
             with _own_dtypes():
                 given = calling.shapes_for(type(self).build, shapes) if shapes else {}
@@ -547,7 +547,7 @@ class Layer(Weighted, OldAttributes, Operation):
                     stacklevel=3,
                 )
             return
-        if previous is None and _is_default(self, "compute_mask"):
+        if previous is None and is_default(self, "compute_mask"):
             return
         tensors = tree.flatten(outputs)
         if all(getattr(tensor, "_keras_mask", None) is not None for tensor in tensors):
@@ -600,7 +600,7 @@ class Layer(Weighted, OldAttributes, Operation):
 
         Where the class defines `compute_output_shape` it tells; else `call` runs without values.
         """
-        if _is_default(self, "compute_output_shape"):
+        if is_default(self, "compute_output_shape"):
             return infer(self._converted_call, *args, **kwargs)
         arguments = signature_of(type(self).call).arguments(args, kwargs)
         shapes = {
@@ -625,7 +625,7 @@ class Layer(Weighted, OldAttributes, Operation):
             kwargs: the same by name, as `x_shape` for the argument `x`.
         """
         layer = self
-        if not self.built and not _is_default(self, "build"):
+        if not self.built and not is_default(self, "build"):
             with contextlib.suppress(NotImplementedError, TypeError):
                 layer = type(self).from_config(self.get_config())
 
@@ -639,7 +639,7 @@ class Layer(Weighted, OldAttributes, Operation):
         named = {name.removesuffix("_shape"): tensors(v) for name, v in kwargs.items()}
         if not inputs and len(named) == 1:
             inputs, named = list(named.values()), {}
-        with _detached():
+        with detached():
             outputs = infer(layer, *inputs, **named)
         return tree.map_structure(calling.shape_of, outputs)
 
@@ -683,98 +683,6 @@ class Layer(Weighted, OldAttributes, Operation):
         updated = [scope.get_current_value(v) for v in self.non_trainable_variables]
         return (outputs, updated, losses) if return_losses else (outputs, updated)
 
-    # Configs and files
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments as plain data; a subclass adds its own."""
-        self._check_super_called()
-        if _is_default(self, "get_config"):
-            config = self._constructor_config()
-        else:
-            config = {"name": self.name}
-        config["trainable"] = self.trainable
-        config["dtype"] = dtype_policies.serialize(self._dtype_policy)
-        if self.activity_regularizer is not None:
-            from cornu import regularizers
-
-            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
-        return config
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Layer":
-        """Returns a layer made from what `get_config` returned."""
-        signature = inspect.signature(cls.__init__)
-        names = signature.parameters
-        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in names.values()):
-            return super().from_config(config)
-        base = ("name", "trainable", "dtype", "activity_regularizer")
-        later = {key: config[key] for key in base if key in config and key not in names}
-        layer = super().from_config({k: v for k, v in config.items() if k not in later})
-        if "dtype" in later:
-            layer.dtype_policy = later["dtype"]
-        if not later.get("trainable", True):
-            layer.trainable = False
-        if "name" in later:
-            layer.name = later["name"]
-        return layer
-
-    def get_build_config(self) -> dict[str, Any] | None:
-        """Returns the shapes that the layer was built for."""
-        shapes = self._build_shapes_dict
-        if not shapes:
-            return None
-        if len(shapes) == 1:
-            return {"input_shape": next(iter(shapes.values()))}
-        return {"shapes_dict": dict(shapes)}
-
-    def build_from_config(self, config: dict[str, Any] | None) -> None:
-        """Builds the layer for the shapes that `get_build_config` returned."""
-        if not config:
-            return
-
-        def shape_of(stored: Any) -> Any:
-            return tree.map_shape_structure(tuple, stored) if tree.is_nested(stored) else stored
-
-        if "input_shape" in config:
-            shape = shape_of(config["input_shape"])
-            if _is_default(self, "build"):
-                self._build_by_run(shape)
-            else:
-                self.build(shape)
-        elif "shapes_dict" in config:
-            shapes = {name: shape_of(shape) for name, shape in config["shapes_dict"].items()}
-            if _is_default(self, "build"):
-                self._build_by_run(**shapes)
-            else:
-                self.build(**shapes)
-        self.built = True
-
-    def _build_by_run(self, *shapes: Any, **named: Any) -> None:
-        """Builds the layers inside by a call on symbolic inputs of these shapes."""
-
-        def tensors(shape: Any) -> Any:
-            return tree.map_shape_structure(
-                lambda sizes: KerasTensor(sizes, dtype=self.input_dtype), shape
-            )
-
-        with _detached():
-            infer(
-                self,
-                *[tensors(shape) for shape in shapes],
-                **{name.removesuffix("_shape"): tensors(s) for name, s in named.items()},
-            )
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        containers = {k: v for k, v in state.items() if isinstance(v, list | dict | set)}
-        super().__setstate__({k: v for k, v in state.items() if k not in containers})
-        with self._tracker.unlocked():
-            for name, value in containers.items():
-                setattr(self, name, value)
-
-    def __copy__(self) -> "Layer":
-        # Two layers with one tracker would each file what the other is given.
-        return copy.deepcopy(self)
-
     def _check_super_called(self) -> None:
         if "_convert_input_args" not in self.__dict__:
             raise RuntimeError(
@@ -787,20 +695,7 @@ class Layer(Weighted, OldAttributes, Operation):
         return f"<{type(self).__name__} name={name}, built={self.built}>"
 
 
-_DEFAULTS: dict[str, set[Any]] = {
-    name: {vars(Layer)[name]}
-    for name in ("build", "call", "compute_mask", "compute_output_shape", "get_config")
-}
-
-
-def mark_default(cls: type[Layer], *names: str) -> None:
-    """Says that these methods of `cls` stand for what a subclass has not defined."""
-    for name in names:
-        _DEFAULTS[name].add(vars(cls)[name])
-
-
-def _is_default(layer: Layer, name: str) -> bool:
-    return getattr(type(layer), name) in _DEFAULTS[name]
+mark_default(Layer, "build", "call", "compute_mask", "compute_output_shape", "get_config")
 
 
 @contextlib.contextmanager
@@ -811,16 +706,6 @@ def _own_dtypes() -> Iterator[None]:
         yield
     finally:
         state.autocast_dtype = outer
-
-
-@contextlib.contextmanager
-def _detached() -> Iterator[None]:
-    """Inside, a call of a layer is an outermost one, whatever calls are running."""
-    outer, state.call_context = state.call_context, None
-    try:
-        yield
-    finally:
-        state.call_context = outer
 
 
 def _check_positional(args: tuple) -> None:

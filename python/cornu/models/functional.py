@@ -8,9 +8,10 @@ import numpy as np
 
 from cornu import tree
 from cornu.layers.calling import describe
+from cornu.layers.defaults import mark_default
 from cornu.layers.input_layer import Input, InputLayer
 from cornu.layers.input_spec import InputSpec
-from cornu.layers.layer import Layer, mark_default
+from cornu.layers.layer import Layer
 from cornu.models import planned
 from cornu.models.model import Model, takes_functional_arguments
 from cornu.ops.function import Function, map_graph

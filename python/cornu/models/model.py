@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from cornu import tree
-from cornu.layers.layer import Layer, mark_default
+from cornu.layers.defaults import mark_default
+from cornu.layers.layer import Layer
 from cornu.legacy.training import OldTraining
 from cornu.ops.symbolic import KerasTensor, infer
 from cornu.training.trainer import Trainer
