@@ -67,12 +67,23 @@ class _Entry:
         self.checked = now
         return True
 
+    def is_orphaned(self) -> bool:
+        """Returns whether a layer is gone."""
+        return any(reference() is None for reference, _ in self.layers)
+
 
 def _put(cache: dict, key: Any, value: Any) -> None:
     """Adds to a cache; the oldest makes place."""
     while len(cache) >= _MOST:
         cache.pop(next(iter(cache)))
     cache[key] = value
+
+
+def _put_plan(cache: dict[Any, _Entry], key: Any, entry: _Entry) -> None:
+    """Adds to a cache of plans; those of layers that are gone make place, as do their weights."""
+    for known in [known for known, other in cache.items() if other.is_orphaned()]:
+        del cache[known]
+    _put(cache, key, entry)
 
 
 class _Result:
@@ -240,7 +251,7 @@ class CompiledFunction:
         try:
             if entry is None or not entry.is_current():
                 entry = self._entry(exact, args, kwargs)
-                _put(self._exact, exact, entry)
+                _put_plan(self._exact, exact, entry)
             return _filled(entry.outputs, entry.plan(*operands))
         except _cornu.TraceError as error:
             self._give_up(error)
@@ -285,7 +296,7 @@ class CompiledFunction:
                 specs = tuple(shapes)
                 entry = self._trace(args, kwargs, list(zip(specs, dtypes, strict=True)))
                 sizes.keep_all()
-            _put(self._entries, (general, specs), entry)
+            _put_plan(self._entries, (general, specs), entry)
             return entry
 
     def _trace(self, args: tuple, kwargs: dict[str, Any], specs: list[tuple]) -> _Entry:

@@ -12,7 +12,7 @@ from cornu import layers
 RNG = np.random.default_rng(0)
 X = RNG.random((64, 6)).astype("float32")
 Y = RNG.random((64, 2)).astype("float32")
-SLACK = 2**19  # bytes: what fifty bytes lost in each of 10,000 predicts would add up to
+SLACK = 2**19  # bytes: what five bytes lost in each of 100,000 predicts would add up to
 
 
 def resident():
@@ -50,7 +50,7 @@ def gradient(model):
 
 
 REPEATED = {
-    "predict": (10_000, lambda model: lambda number: model.predict(X[:1], verbose=0)),
+    "predict": (100_000, lambda model: lambda number: model.predict(X[:1], verbose=0)),
     "predict at changing sizes": (
         300,
         lambda model: lambda number: model.predict(X[: number % 60 + 1], verbose=0),
@@ -88,10 +88,13 @@ def test_memory_stays_flat(what):
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
 def test_models_that_nobody_holds_give_their_memory_back():
+    apply = cornu.function(lambda model, x: model(x))
+
     def one():
         model = cornu.Sequential([cornu.Input((6,)), layers.Dense(100_000)])  # 2.8 MB
         model.predict(X[:1], verbose=0)
         model(X[:1])
+        apply(model, X[:1])
 
     for _ in range(3):
         one()
@@ -102,3 +105,20 @@ def test_models_that_nobody_holds_give_their_memory_back():
         gc.collect()
     # Ten models that stay would take 28 MB; the allocator's own play is some 10 MB.
     assert resident() - before < 14 * 2**20
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+def test_a_thousand_models_come_and_go():
+    """Made, compiled, trained and dropped: neither they nor their classes nor their plans stay."""
+
+    def cycles(count):
+        for number in range(count):
+            model = small() if number % 2 else subclassed()
+            model.compile("adam", "mse", metrics=["mae"])
+            model.fit(X[:4], Y[:4], verbose=0)
+            del model
+        gc.collect()
+        return resident()
+
+    before = cycles(200)
+    assert cycles(1_000) - before < 2**20  # a kilobyte for each; a class alone takes more

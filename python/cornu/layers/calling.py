@@ -1,8 +1,8 @@
 """How a layer is called: what `call` and `build` take, and what the arguments are."""
 
 import contextlib
-import functools
 import inspect
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -54,10 +54,18 @@ class Signature:
         return given
 
 
-@functools.cache
+# By the `id` of a function, which is not kept: it may hold the class it is of, and more.
+_signatures: dict[int, tuple[Signature, weakref.ref]] = {}
+
+
 def signature_of(function: Callable) -> Signature:
     """Returns the signature of a method, worked out once."""
-    return Signature(function)
+    key = id(function)
+    known = _signatures.get(key)
+    if known is None:
+        reference = weakref.ref(function, lambda _: _signatures.pop(key, None))
+        known = _signatures[key] = Signature(function), reference
+    return known[0]
 
 
 class CallContext:
