@@ -254,3 +254,18 @@ def test_an_unhashable_argument_is_known_by_identity():
 def test_arguments_of_tf_function_are_taken():
     f = cornu.function(autograph=False, jit_compile=True, reduce_retracing=True)(lambda x: x + 1.0)
     assert f(ONES).numpy()[0, 0] == 2
+
+
+def test_functions_of_strings_run_as_they_are():
+    seen = []
+
+    @cornu.function
+    def shout(words, x):
+        seen.append(type(words))
+        return np.char.upper(words), x * 2
+
+    for _ in range(2):
+        words, doubled = shout(np.array(["a", "b"]), np.ones(2, "float32"))
+        assert words.tolist() == ["A", "B"]
+        np.testing.assert_array_equal(doubled, [2, 2])
+    assert seen == [np.ndarray] * 2

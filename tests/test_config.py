@@ -51,3 +51,13 @@ def test_winograd():
     assert max(first) < 1e-4
     assert max(without) < min(first)
     assert error() == first
+
+
+def test_settings_have_a_number_each():
+    first = cornu.config.settings()
+    try:
+        cornu.config.set_epsilon(0.5)
+        assert cornu.config.settings() != first
+    finally:
+        cornu.config.set_epsilon(1e-7)
+    assert cornu.config.settings() == first

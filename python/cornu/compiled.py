@@ -14,7 +14,7 @@ import numpy as np
 
 from cornu import _cornu, config, tree
 from cornu.scopes import state
-from cornu.tensor import Tensor, convert_to_tensor
+from cornu.tensor import Tensor, convert_to_tensor, holds_strings
 from cornu.tracking import Clock
 from cornu.variable import Variable
 
@@ -250,6 +250,8 @@ class CompiledFunction:
         entry = self._exact.get(exact)
         try:
             if entry is None or not entry.is_current():
+                if any(map(holds_strings, operands)):
+                    return self.function(*_as_tensors(args), **_as_tensors(kwargs))
                 entry = self._entry(exact, args, kwargs)
                 _put_plan(self._exact, exact, entry)
             return _filled(entry.outputs, entry.plan(*operands))
@@ -411,8 +413,13 @@ class _Method:
 
 
 def _as_tensors(structure: Any) -> Any:
+    """Returns a structure with tensors for arrays; strings stay in arrays."""
     return tree.map_structure(
-        lambda leaf: _cornu.tensor(leaf) if isinstance(leaf, np.ndarray | np.generic) else leaf,
+        lambda leaf: (
+            _cornu.tensor(leaf)
+            if isinstance(leaf, np.ndarray | np.generic) and not holds_strings(leaf)
+            else leaf
+        ),
         structure,
     )
 
@@ -427,6 +434,8 @@ def _structure(value: Any, operands: list[Any]) -> Any:
     if kind is np.ndarray or kind is Tensor:
         operands.append(value)
         return None
+    if value is None or kind is bool:
+        return kind, value
     if kind is tuple or kind is list:
         return (kind, *[_structure(child, operands) for child in value])
     if isinstance(value, dict):  # arrays come in the order of `tree.flatten`

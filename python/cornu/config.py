@@ -41,6 +41,7 @@ def set_floatx(value: str) -> None:
         raise ValueError(f"Unknown `floatx` value: {value}. Expected one of {set(_FLOATS)}")
     _floatx = str(value)
     _cornu.set_floatx(_floatx)
+    _settle()
 
 
 def epsilon() -> float:
@@ -52,6 +53,7 @@ def set_epsilon(value: float) -> None:
     """Sets the fuzz factor of numeric expressions."""
     global _epsilon
     _epsilon = float(value)
+    _settle()
 
 
 def image_data_format() -> str:
@@ -67,6 +69,7 @@ def set_image_data_format(data_format: str) -> None:
     """
     global _image_data_format
     _image_data_format = standardize_data_format(data_format)
+    _settle()
 
 
 def standardize_data_format(data_format: str | None) -> str:
@@ -102,6 +105,7 @@ def set_dtype_policy(policy: Any) -> None:
 
     global _dtype_policy
     _dtype_policy = None if policy is None else dtype_policies.get(policy)
+    _settle()
 
 
 def backend() -> str:
@@ -126,10 +130,21 @@ def is_nnx_enabled() -> bool:
     return False
 
 
-def settings() -> tuple[Any, ...]:
-    """Returns whatever a traced computation depends on besides its arguments."""
+_known_settings: dict[tuple[Any, ...], int] = {}
+_settings = 0
+
+
+def settings() -> int:
+    """Returns a number for what a traced computation depends on besides its arguments."""
+    return _settings
+
+
+def _settle() -> None:
+    """Gives the present settings their number: equal ones have the same."""
+    global _settings
     switches = _flags["flash_attention"], _flags["winograd"]
-    return _floatx, _epsilon, _image_data_format, _dtype_policy, *switches
+    present = _floatx, _epsilon, _image_data_format, _dtype_policy, *switches
+    _settings = _known_settings.setdefault(present, len(_known_settings))
 
 
 def enable_interactive_logging() -> None:
@@ -165,11 +180,13 @@ def is_traceback_filtering_enabled() -> bool:
 def enable_flash_attention() -> None:
     """Asks for tiled attention wherever it is possible."""
     _flags["flash_attention"] = True
+    _settle()
 
 
 def disable_flash_attention() -> None:
     """Forbids tiled attention."""
     _flags["flash_attention"] = False
+    _settle()
 
 
 def is_flash_attention_enabled() -> bool | None:
@@ -204,12 +221,14 @@ def enable_winograd() -> None:
     (Lavin and Gray, 2016, https://arxiv.org/abs/1509.09308).
     """
     _flags["winograd"] = True
+    _settle()
     _cornu.set_winograd(True)
 
 
 def disable_winograd() -> None:
     """Keeps convolutions from taking Winograd's way."""
     _flags["winograd"] = False
+    _settle()
     _cornu.set_winograd(False)
 
 
@@ -272,3 +291,4 @@ def _read_settings() -> None:
 
 
 _read_settings()
+_settle()

@@ -115,9 +115,10 @@ def as_numbers(logs: Mapping[str, Any] | None) -> dict[str, Any]:
     """
     numbers: dict[str, Any] = {}
     for name, value in sorted((logs or {}).items()):
-        numbers.update(
-            as_numbers(value) if isinstance(value, Mapping) else {name: _as_number(value)}
-        )
+        if isinstance(value, Mapping):
+            numbers.update(as_numbers(value))
+        else:
+            numbers[name] = _as_number(value)
     return numbers
 
 

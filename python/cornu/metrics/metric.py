@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from cornu import config, dtype_policies, ops
+import numpy as np
+
+from cornu import config, dtype_policies
 from cornu.naming import auto_name, name_scope
+from cornu.tensor import convert_to_tensor
 from cornu.variable import StatelessScope, Variable
 
 
@@ -42,7 +46,7 @@ class Metric:
     def reset_state(self) -> None:
         """Sets every variable to zero."""
         for variable in self.variables:
-            variable.assign(ops.zeros(variable.shape, dtype=variable.dtype))
+            variable.assign(_zeros(variable.shape, variable.dtype))
 
     def reset_states(self) -> None:
         """Sets the state back: Keras 2's name of `reset_state`."""
@@ -177,6 +181,12 @@ class Metric:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
+
+
+@functools.lru_cache(maxsize=64)
+def _zeros(shape: tuple[int, ...], dtype: str) -> Any:
+    """A tensor of zeros, from the host: no step of a running trace, so it can be kept."""
+    return convert_to_tensor(np.zeros(shape, "bool"), dtype)
 
 
 def _value_in(scope: StatelessScope, variable: Variable) -> Any:

@@ -1,6 +1,5 @@
 """Plain calls of models that are graphs of this package's own layers: they run as plans."""
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -24,11 +23,13 @@ def applies(args: tuple, kwargs: dict[str, Any]) -> bool:
         return False
     if state.stateless is not None or not kwargs.keys() <= _ARGUMENTS or _cornu.tracing():
         return False
-    return all(
-        (isinstance(leaf, np.ndarray) and not holds_strings(leaf))
-        or (type(leaf) is Tensor and not hasattr(leaf, "_keras_mask"))
-        for leaf in tree.flatten(args[0])
-    )
+    return all(map(_is_plain, tree.flatten(args[0])))
+
+
+def _is_plain(value: Any) -> bool:
+    if type(value) is Tensor:
+        return not hasattr(value, "_keras_mask")
+    return isinstance(value, np.ndarray) and not holds_strings(value)
 
 
 class _Planned:
@@ -84,10 +85,12 @@ def call(model: Layer, inputs: Any, training: bool | None = None) -> Any:
     memory = model._planned
     if memory.function is None:
         memory.function = compiled.function(_Traced(model, memory))
-    with contextlib.suppress(Exception):  # the layers raise it again, with real shapes
+    try:
         outputs = memory.function(inputs, training)
         if memory.allowed:
             return outputs
+    except Exception:  # the layers raise it again, with real shapes
+        pass
     return Layer.__call__(model, inputs, training=training)
 
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from cornu import _cornu, compiled, config, tree
 from cornu.callbacks.callback import CallbackList, as_numbers
-from cornu.tensor import holds_strings
+from cornu.tensor import Tensor, holds_strings
 from cornu.training.data import Source, make_source, unpack_x_y_sample_weight
-from cornu.training.data.arrays import is_array, one_batch, train_validation_split
+from cornu.training.data.arrays import as_array as to_array
+from cornu.training.data.arrays import in_model_dtype, is_array, train_validation_split
 
 
 def make_step(model: Any, kind: str) -> Callable[[Any], Any]:
@@ -29,10 +30,7 @@ def make_step(model: Any, kind: str) -> Callable[[Any], Any]:
         if not built:
             build(model, batch, kind)
             built = True
-        if model.run_eagerly or any(map(holds_strings, tree.flatten(batch))):
-            result = method(_as_tensors(batch))
-        else:
-            result = traced(batch)
+        result = method(_as_tensors(batch)) if model.run_eagerly else traced(batch)
         if kind != "predict" and not isinstance(result, Mapping):
             raise TypeError(
                 f"`{kind}_step` of model {model.name!r} must return a dict of what is logged. It "
@@ -371,7 +369,10 @@ def predict(
     step = model._step("predict")
     quiet = verbose == 0 and not callbacks and steps is None
     if quiet and isinstance(x, np.ndarray) and x.ndim and 0 < len(x) <= (batch_size or 32):
-        return tree.map_structure(as_array, step(one_batch((x,))[0]))
+        outputs = step(in_model_dtype(to_array(x)))
+        if type(outputs) is Tensor:
+            return outputs.numpy()
+        return tree.map_structure(as_array, outputs)
     source = make_source(x, batch_size=batch_size)
     batches = _Epochs(source, steps)
     callbacks = _callbacks(

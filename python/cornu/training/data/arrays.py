@@ -45,13 +45,14 @@ def as_array(value: Any) -> Any:
     """
     if value is None:
         return None
-    if _is_frame(value):
-        value = value.to_numpy()
-        if value.ndim == 1:
-            value = value[:, None]
-    elif hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
-    array = np.asarray(value)
+    if type(value) is np.ndarray:
+        array = value
+    elif _is_frame(value):
+        array = np.asarray(value.to_numpy())
+        if array.ndim == 1:
+            array = array[:, None]
+    else:
+        array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
     if array.dtype == object and not holds_strings(array):
         try:
             numbers = array.astype(config.floatx())
