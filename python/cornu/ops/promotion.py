@@ -50,7 +50,7 @@ def common_dtype(*values: Any, floating: bool = False) -> str:
 
 def promoted(*values: Any, floating: bool = False) -> list[Tensor]:
     """The values as tensors of the dtype that they promote to."""
-    agreed = values[0].dtype if isinstance(values[0], Tensor) else ""
+    agreed = values[0].dtype if values and isinstance(values[0], Tensor) else ""
     for x in values:
         if not isinstance(x, Tensor) or x.dtype != agreed:
             break
