@@ -207,11 +207,18 @@ class CompiledFunction:
         function: a function of tensors, in any structure. What it does beside computing, such as
             printing, happens only while it is traced.
         input_signature: what the first arguments must be, as `function` takes it.
+        told: the lines that a warning has named; functions that share it name each once.
     """
 
-    def __init__(self, function: Callable, input_signature: Sequence[Any] | None = None) -> None:
+    def __init__(
+        self,
+        function: Callable,
+        input_signature: Sequence[Any] | None = None,
+        told: set[tuple[str, int | None]] | None = None,
+    ) -> None:
         self.function = function
         self.input_signature = input_signature
+        self._told = set() if told is None else told
         self._signature: _Signature | None = None  # made at the first call: a method has no self
         self._methods: dict[int, tuple[weakref.ref, CompiledFunction]] = {}
         self._exact: dict[Any, _Entry] = {}  # by the very shapes
@@ -331,6 +338,9 @@ class CompiledFunction:
         own = [frame for frame in frames if not frame.filename.startswith(_PACKAGE)]
         frame = (own or frames)[-1]
         self._runs_eagerly = True
+        if (frame.filename, frame.lineno) in self._told:
+            return
+        self._told.add((frame.filename, frame.lineno))
         name = getattr(self.function, "__qualname__", repr(self.function))
         warnings.warn(
             f"`{name}` can't be traced and runs eagerly, which is slower: the value of a tensor "

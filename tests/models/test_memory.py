@@ -8,6 +8,7 @@ import pytest
 
 import cornu
 from cornu import layers
+from processes import run_python
 
 RNG = np.random.default_rng(0)
 X = RNG.random((64, 6)).astype("float32")
@@ -107,18 +108,27 @@ def test_models_that_nobody_holds_give_their_memory_back():
     assert resident() - before < 14 * 2**20
 
 
+def come_and_go(count):
+    """Makes, compiles, trains and drops models; returns the memory and the objects that stay."""
+    for number in range(count):
+        model = small() if number % 2 else subclassed()
+        model.compile("adam", "mse", metrics=["mae"])
+        model.fit(X[:4], Y[:4], verbose=0)
+    del model
+    gc.collect()
+    return resident(), len(gc.get_objects())
+
+
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
 def test_a_thousand_models_come_and_go():
-    """Made, compiled, trained and dropped: neither they nor their classes nor their plans stay."""
-
-    def cycles(count):
-        for number in range(count):
-            model = small() if number % 2 else subclassed()
-            model.compile("adam", "mse", metrics=["mae"])
-            model.fit(X[:4], Y[:4], verbose=0)
-            del model
-        gc.collect()
-        return resident()
-
-    before = cycles(200)
-    assert cycles(1_000) - before < 2**20  # a kilobyte for each; a class alone takes more
+    """Neither they nor their classes nor their plans stay."""
+    code = f"""
+import sys
+sys.path[:0] = {[str(folder) for folder in Path(__file__).parents[:2]]}
+from test_memory import come_and_go
+before, after = come_and_go(200), come_and_go(1_000)
+print(after[0] - before[0], after[1] - before[1])
+"""
+    memory, objects = map(int, run_python(code).split())
+    assert memory < 2**22  # four kilobytes for each: less than a plan takes
+    assert objects < 50

@@ -22,7 +22,9 @@ def make_step(model: Any, kind: str) -> Callable[[Any], Any]:
     The first batch builds what is not built yet: the model, its optimizer, losses and metrics.
     """
     method = getattr(model, f"{kind}_step")
-    traced = method if model.run_eagerly else compiled.function(method)
+    # The steps of a model reach the same code; of a line in it that can't be traced one tells.
+    told = next((other.told for other in (model._steps or {}).values()), set())
+    traced = method if model.run_eagerly else compiled.CompiledFunction(method, told=told)
     built = False
 
     def step(batch: Any) -> Any:
@@ -42,7 +44,7 @@ def make_step(model: Any, kind: str) -> Callable[[Any], Any]:
         step(batch)
         return None if model.run_eagerly else traced.plan(batch)
 
-    step.plan = plan
+    step.plan, step.told = plan, told
     return step
 
 
