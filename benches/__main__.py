@@ -116,9 +116,12 @@ def workload(name: str, action: str, count: int, threads: int) -> dict[str, Any]
                     raise
                 print(f"{library} can't build {name}", flush=True)
         for library, output in outputs.items():
-            np.testing.assert_allclose(
-                output, outputs["cornu"], atol=1e-4, err_msg=f"{name}, {library}"
-            )
+            same = np.allclose(output, outputs["tf.keras"], atol=1e-4)
+            if not same and library == "cornu":
+                raise AssertionError(f"{name}: outputs differ from those of tf.keras")
+            if not same:
+                print(f"{library} computes something else than {name}", flush=True)
+                del peers[library]
         times, _ = in_turns(peers)
     unit = {"epoch": "epoch", "call": f"model(x), batch {count}"}.get(
         action, f"{action}, batch {count}"
