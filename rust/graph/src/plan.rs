@@ -357,6 +357,7 @@ impl Plan {
         step: &mut dyn FnMut(usize, &mut dyn FnMut() -> Result<()>) -> Result<()>,
     ) -> Result<()> {
         let _denormals = kernels::threads::FlushDenormals::enter();
+        let _run = kernels::threads::Run::enter();
         let hoisted = self
             .prologue
             .as_ref()

@@ -1,8 +1,9 @@
 //! The one door to threads: a small fork-join pool, its budget of cores, and the floating-point mode of a run.
 //!
 //! A parallel region shares an index range among the calling thread and parked workers by one atomic counter.
-//! A warm region allocates nothing, and nothing spins once it ends. A region opened inside another one, or while
-//! another thread uses the pool, runs on its caller, so every caller always makes progress.
+//! A warm region allocates nothing. A run opens one region after another: while it lives, workers look out for the next one
+//! for a moment before they park ([`Run`]); once it ends nothing spins. A region opened inside another one, or while another
+//! thread uses the pool, runs on its caller, so every caller always makes progress.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -11,6 +12,7 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Elementwise operations (about a quarter of a nanosecond each) that are worth waking a thread for:
 /// a parked worker starts 5 to 20 microseconds after the call. The tests share small work too.
@@ -244,6 +246,44 @@ impl<'a> Job<'a> {
     }
 }
 
+/// Runs that live.
+static RUNS: AtomicUsize = AtomicUsize::new(0);
+
+/// While it lives, workers without work look out for the next region before they park: waking a parked one takes longer than
+/// many a step.
+pub struct Run(());
+
+impl Run {
+    /// A run until the guard is dropped.
+    pub fn enter() -> Self {
+        RUNS.fetch_add(1, Ordering::Relaxed);
+        Run(())
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        RUNS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How long a thread looks out before it parks: longer than most steps take, shorter than anyone notices.
+const LOOK_OUT: Duration = Duration::from_micros(100);
+
+/// Looks out for `seen` for a moment, as long as there is a reason to; says whether it was seen.
+fn look_out(reason: impl Fn() -> bool, seen: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    while reason() && start.elapsed() < LOOK_OUT {
+        for _ in 0..16 {
+            if seen() {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+    }
+    seen()
+}
+
 /// Parked workers and the region they are called to. A pool is never freed: its workers hold it until the process ends,
 /// and a forked child must leave its parent's alone, as its locks may be held by threads that the child lacks.
 struct Pool {
@@ -251,6 +291,10 @@ struct Pool {
     state: Mutex<State>,
     called: Condvar,
     left: Condvar,
+    /// Regions opened so far, for those who look out for the next; changes under the lock.
+    calls: AtomicUsize,
+    /// [`State::active`], for a caller who looks out for its end.
+    active: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -262,6 +306,10 @@ struct State {
     active: usize,
     /// Workers of the pool.
     workers: usize,
+    /// Workers that sleep until they are called.
+    parked: usize,
+    /// Whether the caller sleeps until no worker is active.
+    waiting: bool,
 }
 
 static POOL: AtomicPtr<Pool> = AtomicPtr::new(std::ptr::null_mut());
@@ -282,6 +330,8 @@ impl Pool {
                 state: Mutex::default(),
                 called: Condvar::new(),
                 left: Condvar::new(),
+                calls: AtomicUsize::new(0),
+                active: AtomicUsize::new(0),
             }));
             match POOL.compare_exchange(seen, fresh, Ordering::AcqRel, Ordering::Acquire) {
                 // SAFETY: just leaked.
@@ -317,16 +367,22 @@ impl Pool {
         // panics) only when `state` has forgotten it and no worker is active.
         state.job = Some(unsafe { std::mem::transmute::<&Job, &'static Job<'static>>(job) });
         state.seats = seats;
+        self.calls.fetch_add(1, Ordering::Release);
+        // The others look out, or look once more before they park.
+        let asleep = seats.saturating_sub(state.workers - state.parked);
         drop(state);
-        for _ in 0..seats {
+        for _ in 0..asleep {
             self.called.notify_one();
         }
         job.work();
+        lock(&self.state).seats = 0;
+        look_out(|| true, || self.active.load(Ordering::Acquire) == 0);
         let mut state = lock(&self.state);
-        state.seats = 0;
         while state.active > 0 {
+            state.waiting = true;
             state = wait(&self.left, state);
         }
+        state.waiting = false;
         state.job = None;
         drop(state);
         if let Some(panic) = lock(&job.panic).take() {
@@ -338,24 +394,36 @@ impl Pool {
     fn serve(&'static self) {
         let mut state = lock(&self.state);
         loop {
-            match state.job {
-                Some(job) if state.seats > 0 => {
-                    state.seats -= 1;
-                    state.active += 1;
-                    drop(state);
-                    set_float_control(job.control);
-                    job.work();
-                    state = lock(&self.state);
-                    // Nothing is left to do there.
-                    state.seats = 0;
-                    state.active -= 1;
-                    if state.active == 0 {
-                        self.left.notify_one();
-                    }
+            if let (Some(job), 1..) = (state.job, state.seats) {
+                state.seats -= 1;
+                self.set_active(&mut state, |active| active + 1);
+                drop(state);
+                set_float_control(job.control);
+                job.work();
+                state = lock(&self.state);
+                // Nothing is left to do there.
+                state.seats = 0;
+                self.set_active(&mut state, |active| active - 1);
+                if state.active == 0 && state.waiting {
+                    self.left.notify_one();
                 }
-                _ => state = wait(&self.called, state),
+            }
+            let calls = self.calls.load(Ordering::Acquire);
+            drop(state);
+            let reason = || RUNS.load(Ordering::Relaxed) > 0;
+            look_out(reason, || self.calls.load(Ordering::Acquire) != calls);
+            state = lock(&self.state);
+            while state.seats == 0 {
+                state.parked += 1;
+                state = wait(&self.called, state);
+                state.parked -= 1;
             }
         }
+    }
+
+    fn set_active(&self, state: &mut State, change: impl Fn(usize) -> usize) {
+        state.active = change(state.active);
+        self.active.store(state.active, Ordering::Release);
     }
 }
 
@@ -497,6 +565,35 @@ pub(crate) mod tests {
                 }
             });
         }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn nothing_spins_once_a_run_ends() {
+        // User and system time of the process, in hundredths of a second.
+        let used = || -> u64 {
+            let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+            let fields: Vec<&str> = stat
+                .rsplit(')')
+                .next()
+                .unwrap()
+                .split_whitespace()
+                .collect();
+            fields[11..13]
+                .iter()
+                .map(|ticks| ticks.parse::<u64>().unwrap())
+                .sum()
+        };
+        with_threads(4, || {
+            let run = Run::enter();
+            for _ in 0..100 {
+                square_all(1000, 1);
+            }
+            drop(run);
+            let before = used();
+            std::thread::sleep(Duration::from_millis(300));
+            assert!(used() - before < 15);
+        });
     }
 
     #[test]
