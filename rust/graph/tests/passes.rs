@@ -241,6 +241,32 @@ fn a_batch_norm_folds_into_the_convolution_before_it() {
     assert!(names(&plan)[0].contains("Relu"));
 }
 
+#[test]
+fn a_product_takes_the_bias_of_its_view() {
+    let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
+    let kernel = Variable::new(ramp(&[3, 10]));
+    for (bias, taken) in [
+        (&[2, 5][..], true),
+        (&[1, 2, 5], true),
+        (&[5], false),
+        (&[4, 2, 5], false),
+    ] {
+        let bias = Variable::new(ramp(bias));
+        let trace = Trace::begin();
+        let x = input(&trace, &[0, 4, 3]);
+        let matmul = builder("matmul").unwrap()(&Attrs::default()).unwrap();
+        let y = e.one(matmul, &[&x, &kernel.read()]).unwrap();
+        let mut shape: Vec<Dim> = x.shape()[..2].to_vec();
+        shape.extend([2, 5].map(Dim::Known));
+        let shape: Shape = shape.into_iter().collect();
+        let y = graph::op::layout::reshape(e, &y, &shape).unwrap();
+        let y = add(e, &bias.read(), &y).unwrap();
+        let plan = checked(trace.finish(&[y]).unwrap(), &[ramp(&[2, 4, 3])]);
+        let dense = names(&plan).iter().any(|name| name.starts_with("Dense"));
+        assert_eq!(dense, taken, "{}", plan.graph());
+    }
+}
+
 /// Matrices are packed once per version of their variable; a batch of one reads them too.
 #[test]
 fn matrices_are_packed_before_the_runs() {

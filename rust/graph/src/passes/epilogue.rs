@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! %3 = conv(%0, %1); %4 = add(%3, %2); %5 = relu(%4)  =>  %5 = conv[relu](%0, %1, %2)
+//! %3 = matmul(%0, %1); %4 = reshape(%3); %5 = add(%4, %2)  =>  %3 = dense(%0, %1, reshape(%2)); %5 = reshape(%3)
 //! %3 = conv(%0, %1); %8 = batch_norm_inference(%3, gamma, beta, mean, variance)
 //!     =>  scale = gamma rsqrt(variance + epsilon); %8 = conv(%0, %1 scale, beta - mean scale)
 //! ```
@@ -29,6 +30,7 @@ pub fn fuse_epilogues(graph: &mut Graph) {
     for n in 0..graph.nodes.len() {
         let fused = fold_batch_norm(graph, n, &counts, &mut order)
             .or_else(|| fuse_bias(graph, n, &counts, &mut order))
+            .or_else(|| fuse_bias_of_view(graph, n, &counts, &mut order))
             .or_else(|| fuse_activation(graph, n, &counts));
         if let Some((op, inputs)) = fused {
             let node = &mut graph.nodes[n];
@@ -150,6 +152,49 @@ fn fuse_bias(
     };
     inputs.push(bias);
     Some((op, inputs))
+}
+
+/// A bias of the last axes that a product's units are viewed as.
+fn fuse_bias_of_view(
+    graph: &mut Graph,
+    n: usize,
+    counts: &[usize],
+    order: &mut Vec<usize>,
+) -> Option<Fused> {
+    let node = &graph.nodes[n];
+    let add = node.op.downcast::<Elementwise>()?;
+    if add.function != Function::Add {
+        return None;
+    }
+    let (a, b, sum) = (node.inputs[0], node.inputs[1], node.outputs[0]);
+    let viewed = |value| {
+        let view = sole_producer(graph, value, counts)?;
+        view.op.downcast::<Reshape>()?;
+        sole_producer(graph, view.inputs[0], counts)
+    };
+    let (producer, view, bias) = match viewed(a) {
+        Some(producer) => (producer, a, b),
+        None => (viewed(b)?, b, a),
+    };
+    let op = plain_product(graph, producer)?;
+    let units = graph.spec(producer.outputs[0]).shape.last()?.clone();
+    let shape = graph.spec(sum).shape.clone();
+    let given = &graph.spec(bias).shape;
+    let ones = given.iter().take_while(|dim| dim.is(1)).count();
+    let same = graph.spec(view).shape == shape
+        && graph.spec(view).dtype.is_float()
+        && shape.ends_with(&given[ones..])
+        && given.size() == units;
+    let (mut inputs, scope) = (producer.inputs.to_vec(), producer.scope.clone());
+    let mut early = Early {
+        graph,
+        order,
+        scope,
+    };
+    let flat: Shape = std::iter::once(units).collect();
+    inputs.push(same.then(|| early.call(Arc::new(Reshape(flat)), &[bias]))??);
+    let product = early.call(op, &inputs)?;
+    Some((Arc::new(Reshape(shape)), vec![product]))
 }
 
 fn fuse_activation(graph: &Graph, n: usize, counts: &[usize]) -> Option<Fused> {
