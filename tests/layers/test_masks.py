@@ -171,18 +171,29 @@ def test_a_softmax_of_nothing_is_zero(axis, dtype):
 
 
 @pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize(
     "make",
-    [lambda k: k.layers.MultiHeadAttention(2, 2), lambda k: k.layers.GroupQueryAttention(2, 2, 1)],
+    [
+        lambda k: k.layers.MultiHeadAttention(2, 2),
+        lambda k: k.layers.MultiHeadAttention(2, 2, dropout=0.5),
+        lambda k: k.layers.GroupQueryAttention(2, 2, 1),
+        lambda k: k.layers.GroupQueryAttention(2, 2, 1, dropout=0.5),
+    ],
 )
-def test_a_query_that_sees_no_key(make, told):
+def test_a_query_that_sees_no_key(make, causal, told):
     seen = np.tril(np.ones((2, 4, 4), bool))
     seen[:, 2] = False
+    seen[:, 0] = [False, False, True, True]  # none with a causal mask
     expected, layer = make(keras), make(cornu)
     for attention in (expected, layer):
         attention.build(X.shape, X.shape)
     layer.set_weights(expected.get_weights())
-    options = {"attention_mask": seen, "return_attention_scores": told}
+    options = {
+        "attention_mask": seen,
+        "return_attention_scores": told,
+        "use_causal_mask": causal,
+    }
     outputs = [attention(X, X, **options) for attention in (layer, expected)]
     for ours, theirs in zip(*(keras.tree.flatten(o) for o in outputs), strict=True):
         np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-4, atol=1e-5)

@@ -448,6 +448,8 @@ CASES = [
     case("psnr", F(3, 4), F(3, 4), 2.0),
     case("dot_product_attention", F(2, 5, 4, 3), F(2, 6, 4, 3), F(2, 6, 4, 3)),
     case("dot_product_attention", F(2, 5, 4, 3), F(2, 5, 2, 3), F(2, 5, 2, 3), is_causal=True),
+    case("dot_product_attention", F(2, 5, 4, 3), F(2, 6, 2, 3), F(2, 6, 2, 3), mask=B(2, 1, 5, 6), is_causal=True),
+    case("dot_product_attention", F(1, 70, 2, 3), F(1, 140, 2, 3), F(1, 140, 2, 3), mask=B(1, 1, 70, 140), scale=-0.6),
     case("dot_product_attention", F(2, 5, 4, 3), F(2, 6, 4, 3), F(2, 6, 4, 3), bias=F(2, 4, 5, 6), mask=B(2, 1, 5, 6), scale=0.3),
     case("ctc_loss", I(2, 3, low=1, high=5), F(2, 7, 5), np.array([3, 2]), np.array([7, 6]), tolerance=1e-4),
     no("ctc_decode", F(2, 7, 5), np.array([7, 6])),

@@ -170,6 +170,18 @@ def _causal(queries: Any, keys: Any) -> Any:
     return ops.greater_equal(_places(queries, 1), _places(keys, 0))
 
 
+def _past(seen: Any, query: Any, key: Any) -> Any:
+    """Returns a mask, which may be None, without the keys that come behind the query."""
+    return _both(seen, ops.expand_dims(_causal(query.shape[1], key.shape[1]), 0))
+
+
+def _for_heads(seen: Any, rank: int = 4, places: int = 1) -> Any:
+    """Returns a mask, which has no axes for heads and free axes, with these."""
+    while len(seen.shape) < rank:
+        seen = ops.expand_dims(seen, -2 * places - 1)
+    return seen
+
+
 def _window(queries: Any, keys: Any, size: int) -> Any:
     """Returns `(queries, keys)`: True where the two are less than `size` apart."""
     distance = ops.subtract(_places(queries, 1), _places(keys, 0))
@@ -236,7 +248,6 @@ class _ProjectedAttention(ConfiguredLayer):
         value_mask: Any,
         key_mask: Any,
         attention_mask: Any,
-        use_causal_mask: bool,
     ) -> Any:
         """Returns what the masks leave, of shape `(batch or 1, queries, keys)`, or None."""
         seen = attention_mask
@@ -245,12 +256,31 @@ class _ProjectedAttention(ConfiguredLayer):
         for mask in (value_mask, key_mask):
             if mask is not None:
                 seen = _both(seen, ops.expand_dims(mask, -2))
-        queries, keys = query.shape[1], value.shape[1]
-        if use_causal_mask:
-            seen = _both(seen, ops.expand_dims(_causal(queries, keys), 0))
         if self.sliding_window is not None:
-            seen = _both(seen, ops.expand_dims(_window(queries, keys, self.sliding_window), 0))
+            window = _window(query.shape[1], value.shape[1], self.sliding_window)
+            seen = _both(seen, ops.expand_dims(window, 0))
         return seen
+
+    def _never_whole(self, told: bool, training: bool | None) -> bool:
+        """Returns whether nobody looks at the weights or drops some, so that blocks of them do."""
+        return not told and not (self.dropout and training)
+
+    def _blockwise(
+        self, query: Any, key: Any, value: Any, seen: Any, causal: bool, scale: float
+    ) -> Any:
+        """Returns the heads' outputs, of shape `(batch, queries, heads, features)`."""
+        if seen is None:
+            return ops.dot_product_attention(query, key, value, scale=scale, is_causal=causal)
+        if self.dropout and causal:
+            seen, causal = _past(seen, query, key), False
+        seen = _for_heads(ops.cast(seen, "bool"))
+        outputs = ops.dot_product_attention(
+            query, key, value, mask=seen, scale=scale, is_causal=causal
+        )
+        if self.dropout:  # see `_weights`
+            sees = ops.transpose(ops.any(seen, axis=-1, keepdims=True), (0, 2, 1, 3))
+            outputs = ops.where(sees, outputs, 0.0)
+        return outputs
 
     def _weights(self, scores: Any, seen: Any, told: bool) -> Any:
         """Returns the attention weights.
@@ -279,7 +309,7 @@ class MultiHeadAttention(_ProjectedAttention):
         output_shape: shape of the output's features; the query's if None.
         attention_axes: the axes that attention runs along; all between batch and features if None.
         sliding_window: if given, a query sees only the keys less than this far away.
-        flash_attention: accepted; the kernel is chosen by size.
+        flash_attention: accepted; blocks of the weights do unless they are told or dropped.
         kernel_initializer, bias_initializer: initializers of the projections.
         kernel_regularizer, bias_regularizer: penalties on their weights.
         activity_regularizer: penalty on their outputs.
@@ -437,19 +467,17 @@ class MultiHeadAttention(_ProjectedAttention):
         training: bool | None = None,
         use_causal_mask: bool = False,
     ) -> Any:
-        seen = self._seen(
-            query, value, query_mask, value_mask, key_mask, attention_mask, use_causal_mask
-        )
+        seen = self._seen(query, value, query_mask, value_mask, key_mask, attention_mask)
         gate = self._gate_dense and ops.sigmoid(self._gate_dense(query))
         key = self._key_dense(value if key is None else key)
-        outputs, weights = self._attend(
-            self._query_dense(query),
-            key,
-            self._value_dense(value),
-            seen,
-            return_attention_scores,
-            training,
-        )
+        heads = self._query_dense(query), key, self._value_dense(value)
+        weights = None
+        blocks = self._never_whole(return_attention_scores, training)
+        if blocks and len(heads[0].shape) == 4 and self.attention_axes == (1,):
+            outputs = self._blockwise(*heads, seen, use_causal_mask, self.key_dim**-0.5)
+        else:
+            seen = _past(seen, query, value) if use_causal_mask else seen
+            outputs, weights = self._attend(*heads, seen, return_attention_scores, training)
         if gate is not None:
             outputs = ops.multiply(outputs, gate)
         outputs = self._output_dense(outputs)
@@ -475,9 +503,8 @@ class MultiHeadAttention(_ProjectedAttention):
         scores = ops.matmul(query, _swapped(flat(key)))
         if not single:
             scores = ops.reshape(scores, (*batch, *queries, *keys))
-        if seen is not None:  # the mask has no axes for heads and free axes
-            while len(seen.shape) < len(scores.shape):
-                seen = ops.expand_dims(seen, -2 * len(along) - 1)
+        if seen is not None:
+            seen = _for_heads(seen, len(scores.shape), len(along))
         weights = self._weights(scores, seen, told or rank != 4)
         dropped = self._dropout_layer(weights, training=bool(training))
         if not single:
@@ -516,7 +543,7 @@ class GroupedQueryAttention(_ProjectedAttention):
         num_key_value_heads: number of key and value heads; divides the query heads.
         dropout: share of the weights that is dropped in training.
         use_bias: whether the projections have biases.
-        flash_attention: accepted; the kernel is chosen by size.
+        flash_attention: accepted; blocks of the weights do unless they are told or dropped.
         sliding_window: if given, a query sees only the keys less than this far away.
         kernel_initializer, bias_initializer: initializers of the projections.
         kernel_regularizer, bias_regularizer: penalties on their weights.
@@ -611,22 +638,34 @@ class GroupedQueryAttention(_ProjectedAttention):
         training: bool | None = None,
         use_causal_mask: bool = False,
     ) -> Any:
-        seen = self._seen(
-            query, value, query_mask, value_mask, key_mask, attention_mask, use_causal_mask
-        )
+        seen = self._seen(query, value, query_mask, value_mask, key_mask, attention_mask)
         gate = self._gate_dense and ops.sigmoid(self._gate_dense(query))
         keys, values = self._key_dense(value if key is None else key), self._value_dense(value)
+        queries, weights = self._query_dense(query), None
+        if self._never_whole(return_attention_scores, training):
+            scale = self.head_dim**-0.5
+            outputs = self._blockwise(queries, keys, values, seen, use_causal_mask, scale)
+        else:
+            seen = _past(seen, query, value) if use_causal_mask else seen
+            outputs, weights = self._attend(
+                queries, keys, values, seen, return_attention_scores, training
+            )
+        if gate is not None:
+            outputs = ops.multiply(outputs, gate)
+        outputs = self._output_dense(outputs)
+        return (outputs, weights) if return_attention_scores else outputs
+
+    def _attend(
+        self, queries: Any, keys: Any, values: Any, seen: Any, told: bool, training: bool | None
+    ) -> tuple[Any, Any]:
+        """Returns the heads' outputs, as the queries are laid out, and the attention weights."""
         repeats = self.num_query_heads // self.num_key_value_heads
-        heads = [self._query_dense(query)]
+        heads = [queries]
         heads += [ops.repeat(x, repeats, axis=2) if repeats > 1 else x for x in (keys, values)]
         queries, keys, values = (ops.transpose(x, (0, 2, 1, 3)) for x in heads)
         scores = ops.multiply(ops.matmul(queries, _swapped(keys)), self.head_dim**-0.5)
         if seen is not None:
             seen = ops.expand_dims(seen, -3)
-        weights = self._weights(scores, seen, return_attention_scores)
+        weights = self._weights(scores, seen, told)
         outputs = ops.matmul(self._dropout_layer(weights, training=bool(training)), values)
-        outputs = ops.transpose(outputs, (0, 2, 1, 3))
-        if gate is not None:
-            outputs = ops.multiply(outputs, gate)
-        outputs = self._output_dense(outputs)
-        return (outputs, weights) if return_attention_scores else outputs
+        return ops.transpose(outputs, (0, 2, 1, 3)), weights

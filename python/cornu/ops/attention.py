@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
 from cornu._cornu import Tensor, primitive
@@ -14,6 +15,7 @@ from cornu.ops.operation import op
 from cornu.ops.products import matmul
 from cornu.ops.promotion import as_tensor, promoted
 
+_attention = primitive("attention")
 _select = primitive("where")
 
 
@@ -30,6 +32,9 @@ def dot_product_attention(
     attn_logits_soft_cap: float | None = None,
 ) -> Tensor:
     """`softmax(query key^T * scale + bias) value`: Vaswani et al., 2017, arXiv:1706.03762.
+
+    Works block by block, so that the scores are never there as a whole (Dao et al., 2022,
+    arXiv:2205.14135); with a bias or a soft cap they are.
 
     Args:
         query: `(batch, queries, heads, depth)`.
@@ -55,7 +60,20 @@ def dot_product_attention(
                 "`dot_product_attention` only supports 4D inputs. "
                 f"Received: {name}.shape={tuple(x.shape)}."
             )
-    dtype, depth = query.dtype, query.shape[-1]
+    dtype = query.dtype
+    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    allowed = None if mask is None else as_tensor(mask, "bool")
+    if bias is None and attn_logits_soft_cap is None and isinstance(scale, Real):
+        masks = () if allowed is None else (allowed,)
+        return _attention(
+            query,
+            key,
+            value,
+            *masks,
+            scale=float(scale),
+            causal=bool(is_causal),
+            use_mask=allowed is not None,
+        )
     heads, key_heads = query.shape[2], key.shape[2]
     if heads != key_heads:
         key, value = (repeat(x, heads // key_heads, axis=2) for x in (key, value))
@@ -63,12 +81,11 @@ def dot_product_attention(
     scores = matmul(query, transpose(key, (0, 1, 3, 2)))
     if dtype in ("float16", "bfloat16"):
         scores = as_tensor(scores, "float32")
-    scores = scores * (1 / math.sqrt(depth) if scale is None else scale)
+    scores = scores * scale
     if attn_logits_soft_cap is not None:
         scores = tanh(scores / attn_logits_soft_cap) * attn_logits_soft_cap
     if bias is not None:
         scores = scores + as_tensor(bias, scores.dtype)
-    allowed = None if mask is None else as_tensor(mask, "bool")
     if is_causal:
         past = expand_dims(lower_triangle(*scores.shape[-2:]), (0, 1))
         allowed = past if allowed is None else allowed & past

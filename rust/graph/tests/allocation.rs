@@ -122,6 +122,31 @@ fn sequences() -> Graph {
     trace.finish(&outputs).unwrap()
 }
 
+/// Attention along sequences of unknown length, with a mask of the keys, and the gradient of its operand.
+fn attention() -> Graph {
+    let trace = Trace::begin();
+    let (batch, steps) = (trace.symbol("batch"), trace.symbol("steps"));
+    let input = |dims: [Dim; 4], dtype| {
+        let shape: Shape = dims.into_iter().collect();
+        trace.input(Spec { dtype, shape }).unwrap()
+    };
+    let heads = [batch.clone(), steps.clone(), 4.into(), 24.into()];
+    let x = input(heads, DType::Float32);
+    let mask = input([batch, 1.into(), 1.into(), steps], DType::Bool);
+    let attributes = [("scale", Attr::Float(0.2)), ("use_mask", Attr::Bool(true))];
+    let op = builder("attention").unwrap()(&Attrs(attributes.into_iter().collect())).unwrap();
+    let tape = Tape::new(true);
+    tape.watch(&x);
+    tape.start();
+    let results = graph::apply(op, &[&x, &x, &x, &mask]).unwrap();
+    tape.stop();
+    let seeds = [Some(results[0].clone())];
+    let grads = tape.gradient(&results, &seeds, &[Source::Value(x)]);
+    let mut outputs: Vec<Value> = grads.unwrap().into_iter().flatten().collect();
+    outputs.push(results[0].clone());
+    trace.finish(&outputs).unwrap()
+}
+
 /// Returns when every thread has worked: each waits for the others.
 fn all_start(threads: usize) {
     let met = AtomicUsize::new(0);
@@ -141,8 +166,15 @@ fn a_warm_run_allocates_nothing() {
         vec![ramp(&[batch, 9, 160]), state, ones.retyped(DType::Bool)]
     };
     let image = |batch: usize| vec![ramp(&[batch, 28, 28, 8])];
-    let cases: [(Graph, &dyn Fn(usize) -> Vec<Tensor>); 2] =
-        [(network(), &image), (sequences(), &sequence)];
+    let heads = |batch: usize| {
+        let seen = Tensor::from_slice(&vec![1u8; batch * 150], &[batch, 1, 1, 150]);
+        vec![ramp(&[batch, 150, 4, 24]), seen.retyped(DType::Bool)]
+    };
+    let cases: [(Graph, &dyn Fn(usize) -> Vec<Tensor>); 3] = [
+        (network(), &image),
+        (sequences(), &sequence),
+        (attention(), &heads),
+    ];
     for (i, (graph, inputs)) in cases.into_iter().enumerate() {
         let plan = Plan::new(graph, Options::default()).unwrap();
         for threads in [1, 2] {

@@ -243,6 +243,15 @@ fn functions() -> Vec<(&'static str, fn(&Value) -> Result<Value>)> {
                 &[&projected, &kernel, &state],
             )
         }),
+        ("attention along sequences", |x| {
+            let heads = call(
+                "reshape",
+                vec![("shape", sizes(&[&k(1), &batch(x), &k(2), &k(3)]))],
+                &[x],
+            )?;
+            let attributes = vec![("scale", Attr::Float(0.5)), ("causal", Attr::Bool(true))];
+            call("attention", attributes, &[&heads, &heads, &heads])
+        }),
     ]
 }
 
@@ -282,7 +291,7 @@ fn what_does_not_fit_is_an_error_with_both_shapes() {
     let x = Value::concrete(numbers(&[2, 6]));
     let shape = |dims: &[i64]| ("shape", Attr::List(dims.iter().copied().map(int).collect()));
     let ids = Value::concrete(Tensor::from_slice(&[0.5f32], &[1]));
-    let wrong: [(&str, Attributes, Vec<&Value>, &str); 9] = [
+    let wrong: [(&str, Attributes, Vec<&Value>, &str); 10] = [
         (
             "reshape",
             vec![shape(&[5])],
@@ -326,6 +335,12 @@ fn what_does_not_fit_is_an_error_with_both_shapes() {
             vec![("cell", Attr::Str("simple_rnn"))],
             vec![&x, &x, &x],
             "got shapes (2, 6) and (2, 6)",
+        ),
+        (
+            "attention",
+            vec![("scale", Attr::Float(1.0))],
+            vec![&x, &x, &x],
+            "got shapes (2, 6), (2, 6) and (2, 6)",
         ),
     ];
     for (name, attributes, operands, message) in wrong {

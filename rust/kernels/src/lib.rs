@@ -1,5 +1,6 @@
 //! Pure numeric functions on slices: no graph, no Python, no hidden allocation.
 pub mod activation;
+pub mod attention;
 pub mod conv;
 pub mod dtype;
 pub mod elementwise;

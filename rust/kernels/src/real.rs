@@ -2,10 +2,10 @@
 use simd::{Isa, Lanes, math};
 
 use crate::elementwise::special::sigmoid;
-use crate::gemm;
+use crate::{attention, gemm};
 
 /// A number with functions on lanes of its own.
-pub trait Real: gemm::Real {
+pub trait Real: gemm::Real + attention::Compiled {
     /// Minus infinity.
     const LEAST: Self;
     /// The number of each lane.

@@ -13,6 +13,7 @@ use crate::{Bindings, DType, Dim, Element, Error, Result, Spec, Specs, Value};
 #[macro_use]
 mod types;
 
+pub mod attention;
 mod attrs;
 pub mod control;
 pub mod conv;
@@ -250,6 +251,7 @@ pub type Family = &'static [(&'static str, Builder)];
 
 /// Every family.
 const FAMILIES: &[Family] = &[
+    attention::OPS,
     conv::OPS,
     create::OPS,
     elementwise::OPS,

@@ -51,6 +51,13 @@ pub struct Softmax {
     log: bool,
 }
 
+impl Softmax {
+    /// The softmax along an axis.
+    pub fn along(axis: i64) -> Softmax {
+        Softmax { axis, log: false }
+    }
+}
+
 impl Op for Softmax {
     fn name(&self) -> &'static str {
         if self.log { "log_softmax" } else { "softmax" }

@@ -1,5 +1,6 @@
 //! Gradients, and gradients of gradients, against finite differences in float64.
 
+mod attention;
 mod recurrent;
 
 use graph::op::builder;
