@@ -288,7 +288,7 @@ fn matrices_are_packed_before_the_runs() {
         let graph = trace.finish(&[y]).unwrap();
         for batch in [1, 2, 33] {
             let x = ramp(&[batch, x_shape[1]]);
-            let plan = checked_within(graph.clone(), &[x.clone()], 1e-5);
+            let plan = checked_within(graph.clone(), std::slice::from_ref(&x), 1e-5);
             assert!(
                 names(&plan)[0].starts_with("PackedDense"),
                 "{}",
