@@ -319,6 +319,24 @@ fn an_empty_input_gives_the_bias() {
     }
 }
 
+/// A window that does not fit leaves nothing to compute, and a gradient of zeros.
+#[test]
+fn an_empty_output_has_gradients_of_zeros() {
+    for x_shape in [[2, 1, 3, 3, 4], [2, 3, 1, 3, 4], [2, 3, 3, 1, 4]] {
+        let kernel_shape = [2, 2, 2, 4, 8];
+        let geometry = Geometry::new(
+            &x_shape,
+            &kernel_shape,
+            &[1; 3],
+            &Padding::Valid,
+            &[1; 3],
+            1,
+        );
+        assert!(geometry.x_len() > 0 && geometry.out_len() == 0);
+        Case::new(geometry).check();
+    }
+}
+
 /// Sizes at which products take several blocks and tasks, where sums round: no bit may depend on the number of threads.
 #[test]
 fn threads_do_not_change_a_bit() {

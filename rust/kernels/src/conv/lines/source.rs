@@ -110,8 +110,9 @@ impl Source {
     fn planes(&self, planes: usize) -> usize {
         let axis = &self.axes[0];
         match planes {
+            0 => 0,
             1 => axis.taps,
-            _ => (planes - 1) * axis.step + (axis.taps - 1) * axis.pitch as usize + 1,
+            _ => (planes - 1) * axis.step + axis.taps.saturating_sub(1) * axis.pitch as usize + 1,
         }
     }
 
