@@ -261,6 +261,7 @@ fn a_product_takes_the_bias_of_its_view() {
         let shape: Shape = shape.into_iter().collect();
         let y = graph::op::layout::reshape(e, &y, &shape).unwrap();
         let y = add(e, &bias.read(), &y).unwrap();
+        let y = add(e, &y, &bias.read()).unwrap();
         let plan = checked(trace.finish(&[y]).unwrap(), &[ramp(&[2, 4, 3])]);
         let dense = names(&plan).iter().any(|name| name.starts_with("Dense"));
         assert_eq!(dense, taken, "{}", plan.graph());

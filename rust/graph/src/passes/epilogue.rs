@@ -43,9 +43,10 @@ pub fn fuse_epilogues(graph: &mut Graph) {
 
 type Fused = (Arc<dyn Op>, Vec<Index>);
 
-/// The node whose only use is this value.
+/// The node whose only use is this value. What the pass itself has made is used once.
 fn sole_producer<'a>(graph: &'a Graph, value: Index, counts: &[usize]) -> Option<&'a Node> {
-    graph.producer(value).filter(|_| counts[value] == 1)
+    let uses = counts.get(value).copied().unwrap_or(1);
+    graph.producer(value).filter(|_| uses == 1)
 }
 
 /// The activation of a product or convolution; `None` for any other op.
