@@ -121,6 +121,41 @@ impl<'a, T> Disjoint<'a, T> {
     }
 }
 
+/// Has `workers` share `0..tasks`: each calls `body` once, with the tasks that it takes in turn and `worker_len` items of the
+/// scratch for itself.
+pub fn share_tasks<T: Send>(
+    tasks: usize,
+    workers: usize,
+    scratch: &mut [T],
+    worker_len: usize,
+    body: impl Fn(Tasks<'_>, &mut [T]) + Sync,
+) {
+    let next = AtomicUsize::new(0);
+    let scratch = Disjoint::new(scratch);
+    parallel_for(workers, 1, |range| {
+        for worker in range {
+            // SAFETY: one part per worker.
+            let part = unsafe { scratch.slice_mut(worker * worker_len..(worker + 1) * worker_len) };
+            body(Tasks { next: &next, tasks }, part);
+        }
+    });
+}
+
+/// The tasks that a worker of [`share_tasks`] takes.
+pub struct Tasks<'a> {
+    next: &'a AtomicUsize,
+    tasks: usize,
+}
+
+impl Iterator for Tasks<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let task = self.next.fetch_add(1, Ordering::Relaxed);
+        (task < self.tasks).then_some(task)
+    }
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // The budget of cores
 
@@ -293,7 +328,7 @@ struct Pool {
     left: Condvar,
     /// Regions opened so far, for those who look out for the next; changes under the lock.
     calls: AtomicUsize,
-    /// [`State::active`], for a caller who looks out for its end.
+    /// Workers inside the region, for a caller who looks out for its end; changes under the lock.
     active: AtomicUsize,
 }
 
@@ -302,8 +337,6 @@ struct State {
     job: Option<&'static Job<'static>>,
     /// Workers that may still join the region.
     seats: usize,
-    /// Workers inside the region.
-    active: usize,
     /// Workers of the pool.
     workers: usize,
     /// Workers that sleep until they are called.
@@ -376,9 +409,9 @@ impl Pool {
         }
         job.work();
         lock(&self.state).seats = 0;
-        look_out(|| true, || self.active.load(Ordering::Acquire) == 0);
+        look_out(|| true, || self.is_left());
         let mut state = lock(&self.state);
-        while state.active > 0 {
+        while !self.is_left() {
             state.waiting = true;
             state = wait(&self.left, state);
         }
@@ -396,15 +429,15 @@ impl Pool {
         loop {
             if let (Some(job), 1..) = (state.job, state.seats) {
                 state.seats -= 1;
-                self.set_active(&mut state, |active| active + 1);
+                self.active.fetch_add(1, Ordering::Relaxed);
                 drop(state);
                 set_float_control(job.control);
                 job.work();
                 state = lock(&self.state);
                 // Nothing is left to do there.
                 state.seats = 0;
-                self.set_active(&mut state, |active| active - 1);
-                if state.active == 0 && state.waiting {
+                self.active.fetch_sub(1, Ordering::Release);
+                if self.is_left() && state.waiting {
                     self.left.notify_one();
                 }
             }
@@ -421,9 +454,9 @@ impl Pool {
         }
     }
 
-    fn set_active(&self, state: &mut State, change: impl Fn(usize) -> usize) {
-        state.active = change(state.active);
-        self.active.store(state.active, Ordering::Release);
+    /// Whether no worker is inside the region.
+    fn is_left(&self) -> bool {
+        self.active.load(Ordering::Acquire) == 0
     }
 }
 

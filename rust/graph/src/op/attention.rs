@@ -12,7 +12,7 @@ use super::matmul::Matmul;
 use super::norm::expect_shape;
 use super::real::{Call, RealKernel, real_scratch, run_real};
 use super::softmax::Softmax;
-use super::term::{Term, Terms, differentiate};
+use super::term::{Term, Terms, differentiate_gradients};
 use super::{Family, Op, Operand, Run, Vjp, create, expect_operands, expect_same_dtype};
 use crate::emit::{Dispatch, Emitter};
 use crate::{
@@ -312,36 +312,13 @@ impl Op for AttentionGradient {
     }
 
     fn vjp(&self, _e: &mut dyn Emitter, vjp: &Vjp<'_>) -> Result<Vec<Option<Value>>> {
-        let count = self.0.operands();
-        differentiate(vjp, |terms: &Terms<'_>, x: &[Term<'_, '_>]| {
-            let gradients = || -> Result<Vec<Option<Value>>> {
-                let values = x
-                    .iter()
-                    .cloned()
-                    .map(Term::value)
-                    .collect::<Result<Vec<Value>>>()?;
-                let wanted: Vec<bool> = (0..count).map(|i| i < 3).collect();
-                let inner = Vjp {
-                    inputs: &values[..count],
-                    outputs: &[],
-                    grads: &[values.last().cloned()],
-                    wanted: &wanted,
-                };
-                differentiate(&inner, |terms, x| {
-                    let output = self.0.composed(terms, x);
-                    vec![output.unwrap_or_else(|error| terms.of_result(Err(error)))]
-                })
-            };
-            match gradients() {
-                Ok(gradients) => (gradients.into_iter().zip(x).take(3))
-                    .map(|(gradient, x)| match gradient {
-                        Some(gradient) => terms.of(&gradient),
-                        None => x * 0.0,
-                    })
-                    .collect(),
-                Err(error) => vec![terms.of_result(Err(error)); 3],
-            }
-        })
+        let wanted: Vec<bool> = (0..self.0.operands()).map(|i| i < 3).collect();
+        differentiate_gradients(
+            vjp,
+            &wanted,
+            |operands| vec![operands.last().cloned()],
+            |terms, x| Ok(vec![self.0.composed(terms, x)?]),
+        )
     }
 
     fn flops(&self, inputs: &[Operand<'_>], _: &[Operand<'_>]) -> u64 {

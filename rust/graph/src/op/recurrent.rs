@@ -11,7 +11,7 @@ use super::layout::Concatenate;
 use super::matmul::Matmul;
 use super::norm::expect_shape;
 use super::real::{Call, RealKernel, real_scratch, run_real};
-use super::term::{Term, Terms, differentiate};
+use super::term::{Term, Terms, differentiate_gradients};
 use super::{Attrs, Family, Op, Operand, Run, Vjp, create, expect_operands};
 use crate::emit::Emitter;
 use crate::{
@@ -368,41 +368,15 @@ impl Op for RecurrentGradient {
     }
 
     fn vjp(&self, _e: &mut dyn Emitter, vjp: &Vjp<'_>) -> Result<Vec<Option<Value>>> {
-        differentiate(vjp, |terms: &Terms<'_>, x: &[Term<'_, '_>]| {
-            let gradients = || -> Result<Vec<Option<Value>>> {
-                let values = x
-                    .iter()
-                    .cloned()
-                    .map(Term::value)
-                    .collect::<Result<Vec<Value>>>()?;
-                let operands = &values[..self.op.operands()];
-                let wanted: Vec<bool> = (0..operands.len())
-                    .map(|i| self.op.mask() != Some(i))
-                    .collect();
-                let inner = Vjp {
-                    inputs: operands,
-                    outputs: &[],
-                    grads: &self.reaching(|i| values[i].clone()),
-                    wanted: &wanted,
-                };
-                differentiate(&inner, |terms, x| {
-                    self.op.unrolled(terms, x).unwrap_or_else(|error| {
-                        vec![terms.of_result(Err(error)); 1 + self.op.cell.states()]
-                    })
-                })
-            };
-            match gradients() {
-                Ok(gradients) => (gradients.into_iter().zip(x))
-                    .enumerate()
-                    .filter(|(i, _)| self.op.mask() != Some(*i))
-                    .map(|(_, (gradient, x))| match gradient {
-                        Some(gradient) => terms.of(&gradient),
-                        None => x * 0.0,
-                    })
-                    .collect(),
-                Err(error) => vec![terms.of_result(Err(error)); self.op.operands()],
-            }
-        })
+        let wanted: Vec<bool> = (0..self.op.operands())
+            .map(|i| self.op.mask() != Some(i))
+            .collect();
+        differentiate_gradients(
+            vjp,
+            &wanted,
+            |operands| self.reaching(|i| operands[i].clone()).to_vec(),
+            |terms, x| self.op.unrolled(terms, x),
+        )
     }
 
     fn flops(&self, inputs: &[Operand<'_>], _: &[Operand<'_>]) -> u64 {

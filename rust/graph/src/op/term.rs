@@ -126,6 +126,46 @@ pub fn differentiate(
     Ok(vjp.wanted.iter().map(place).collect())
 }
 
+/// The gradients of a fused op's gradients. The call's operands begin with the op's own, of which those that are `wanted` have
+/// gradients; `grads` finds what reaches the op's results among them, and `formula` computes these from the op's operands.
+///
+/// # Errors
+/// Those of the formula and of its ops' rules.
+pub fn differentiate_gradients(
+    vjp: &Vjp<'_>,
+    wanted: &[bool],
+    grads: impl Fn(&[Value]) -> Vec<Option<Value>>,
+    formula: impl for<'t, 'e> Fn(&'t Terms<'e>, &[Term<'t, 'e>]) -> Result<Vec<Term<'t, 'e>>>,
+) -> Result<Vec<Option<Value>>> {
+    differentiate(vjp, |terms: &Terms<'_>, x: &[Term<'_, '_>]| {
+        let gradients = || -> Result<Vec<Option<Value>>> {
+            let values = x.iter().cloned().map(Term::value);
+            let values = values.collect::<Result<Vec<Value>>>()?;
+            let grads = grads(&values);
+            let inner = Vjp {
+                inputs: &values[..wanted.len()],
+                outputs: &[],
+                grads: &grads,
+                wanted,
+            };
+            differentiate(&inner, |terms, x| {
+                formula(terms, x)
+                    .unwrap_or_else(|error| vec![terms.of_result(Err(error)); grads.len()])
+            })
+        };
+        match gradients() {
+            Ok(gradients) => (gradients.into_iter().zip(x).zip(wanted))
+                .filter(|(_, wanted)| **wanted)
+                .map(|((gradient, x), _)| match gradient {
+                    Some(gradient) => terms.of(&gradient),
+                    None => x * 0.0,
+                })
+                .collect(),
+            Err(error) => vec![terms.of_result(Err(error)); wanted.len()],
+        }
+    })
+}
+
 impl<'t, 'e> Term<'t, 'e> {
     /// The value.
     ///

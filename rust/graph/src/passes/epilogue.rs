@@ -30,7 +30,6 @@ pub fn fuse_epilogues(graph: &mut Graph) {
     for n in 0..graph.nodes.len() {
         let fused = fold_batch_norm(graph, n, &counts, &mut order)
             .or_else(|| fuse_bias(graph, n, &counts, &mut order))
-            .or_else(|| fuse_bias_of_view(graph, n, &counts, &mut order))
             .or_else(|| fuse_activation(graph, n, &counts));
         if let Some((op, inputs)) = fused {
             let node = &mut graph.nodes[n];
@@ -110,6 +109,19 @@ impl Early<'_> {
     }
 }
 
+/// The product that a value is, or a view of, where nothing else uses it: its node, and its op as one that takes a bias.
+fn viewed_product<'a>(
+    graph: &'a Graph,
+    value: Index,
+    counts: &[usize],
+) -> Option<(&'a Node, Arc<dyn Op>)> {
+    let mut node = sole_producer(graph, value, counts)?;
+    if node.op.downcast::<Reshape>().is_some() {
+        node = sole_producer(graph, node.inputs[0], counts)?;
+    }
+    Some((node, plain_product(graph, node)?))
+}
+
 fn fuse_bias(
     graph: &mut Graph,
     n: usize,
@@ -121,79 +133,38 @@ fn fuse_bias(
     if add.function != Function::Add {
         return None;
     }
-    let (product, bias, sum) = (node.inputs[0], node.inputs[1], node.outputs[0]);
-    let (product, bias) =
-        match sole_producer(graph, product, counts).and_then(|p| plain_product(graph, p)) {
-            Some(_) => (product, bias),
-            None => (bias, product),
-        };
-    let producer = sole_producer(graph, product, counts)?;
-    let op = plain_product(graph, producer)?;
-    let shape = &graph.spec(product).shape;
-    let units = shape.last()?.clone();
-    let given = &graph.spec(bias).shape;
-    let row = given
-        .split_last()
-        .is_some_and(|(last, rest)| *last == units && rest.iter().all(|dim| dim.is(1)));
-    if graph.spec(sum).shape != *shape || !row || !graph.spec(product).dtype.is_float() {
-        return None;
-    }
-    let mut inputs = producer.inputs.to_vec();
-    let scope = producer.scope.clone();
-    let bias = if given.rank() == 1 {
-        bias
-    } else {
-        let flat: Shape = std::iter::once(units).collect();
-        Early {
-            graph,
-            order,
-            scope,
-        }
-        .call(Arc::new(Reshape(flat)), &[bias])?
-    };
-    inputs.push(bias);
-    Some((op, inputs))
-}
-
-/// A bias of the last axes that a product's units are viewed as.
-fn fuse_bias_of_view(
-    graph: &mut Graph,
-    n: usize,
-    counts: &[usize],
-    order: &mut Vec<usize>,
-) -> Option<Fused> {
-    let node = &graph.nodes[n];
-    let add = node.op.downcast::<Elementwise>()?;
-    if add.function != Function::Add {
-        return None;
-    }
     let (a, b, sum) = (node.inputs[0], node.inputs[1], node.outputs[0]);
-    let viewed = |value| {
-        let view = sole_producer(graph, value, counts)?;
-        view.op.downcast::<Reshape>()?;
-        sole_producer(graph, view.inputs[0], counts)
+    let (value, bias) = match viewed_product(graph, a, counts) {
+        Some(_) => (a, b),
+        None => (b, a),
     };
-    let (producer, view, bias) = match viewed(a) {
-        Some(producer) => (producer, a, b),
-        None => (viewed(b)?, b, a),
-    };
-    let op = plain_product(graph, producer)?;
-    let units = graph.spec(producer.outputs[0]).shape.last()?.clone();
+    let (producer, op) = viewed_product(graph, value, counts)?;
+    let (product, scope) = (producer.outputs[0], producer.scope.clone());
+    let mut inputs = producer.inputs.to_vec();
+    let units = graph.spec(product).shape.last()?.clone();
     let shape = graph.spec(sum).shape.clone();
+    // A row of the units, or the last axes that they are viewed as.
     let given = &graph.spec(bias).shape;
     let ones = given.iter().take_while(|dim| dim.is(1)).count();
-    let same = graph.spec(view).shape == shape
-        && graph.spec(view).dtype.is_float()
-        && shape.ends_with(&given[ones..])
-        && given.size() == units;
-    let (mut inputs, scope) = (producer.inputs.to_vec(), producer.scope.clone());
+    let row = given.rank() > 0 && given.size() == units && shape.ends_with(&given[ones..]);
+    if graph.spec(value).shape != shape || !row || !graph.spec(product).dtype.is_float() {
+        return None;
+    }
+    let flat = given.rank() == 1;
     let mut early = Early {
         graph,
         order,
         scope,
     };
-    let flat: Shape = std::iter::once(units).collect();
-    inputs.push(same.then(|| early.call(Arc::new(Reshape(flat)), &[bias]))??);
+    inputs.push(if flat {
+        bias
+    } else {
+        let units: Shape = std::iter::once(units).collect();
+        early.call(Arc::new(Reshape(units)), &[bias])?
+    });
+    if value == product {
+        return Some((op, inputs));
+    }
     let product = early.call(op, &inputs)?;
     Some((Arc::new(Reshape(shape)), vec![product]))
 }

@@ -15,7 +15,6 @@ mod forward;
 mod tests;
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use simd::{Isa, Lanes, Level, Task, dispatch_at};
 
@@ -25,7 +24,7 @@ pub use forward::{forward, forward_scratch_len};
 use crate::gemm::panels::{Lines, multiply_lines, sizes};
 use crate::gemm::transpose_lines;
 use crate::real::{MAX_LANES, Real};
-use crate::threads::{Disjoint, num_threads, parallel_for};
+use crate::threads::{num_threads, share_tasks};
 
 /// The sizes of a call.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -209,21 +208,15 @@ fn share<T: Real>(
     } else {
         units.div_ceil(SHARES * workers).min(grain).max(1)
     };
-    let next = AtomicUsize::new(0);
-    let scratch = Disjoint::new(scratch);
-    parallel_for(workers, 1, |range| {
-        for worker in range {
-            // SAFETY: one part per worker.
-            let scratch =
-                unsafe { scratch.slice_mut(worker * worker_len..(worker + 1) * worker_len) };
-            let mut packed = None;
-            loop {
-                let first = next.fetch_add(grain, Ordering::Relaxed);
-                if first >= units {
-                    break;
-                }
-                body(first..units.min(first + grain), scratch, &mut packed);
-            }
+    let turns = units.div_ceil(grain.max(1));
+    share_tasks(turns, workers, scratch, worker_len, |turns, scratch| {
+        let mut packed = None;
+        for turn in turns {
+            body(
+                turn * grain..units.min((turn + 1) * grain),
+                scratch,
+                &mut packed,
+            );
         }
     });
 }

@@ -1,6 +1,5 @@
 //! The loops around the microkernel: tasks, blocks, panels.
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use simd::{Isa, Lanes, Level, Task, dispatch_at, level};
 
@@ -11,7 +10,7 @@ use super::operand::{Operand, PackStrided, Strided};
 use super::panels::Shared;
 use super::{Real, gemv};
 use crate::activation::Activation;
-use crate::threads::{Disjoint, grain, num_threads, parallel_chunks_mut, parallel_for};
+use crate::threads::{grain, num_threads, parallel_chunks_mut, share_tasks};
 
 /// A side of a product.
 #[derive(Clone, Copy)]
@@ -270,35 +269,26 @@ pub(super) fn run_all<'a, T: Real>(
     let worker_len = shape.worker_len::<T>();
     let workers = shape.grid.workers.min(scratch.len() / worker_len);
     let (down, across) = (m.div_ceil(shape.grid.rows), n.div_ceil(shape.grid.columns));
-    let next = AtomicUsize::new(0);
-    let (out, scratch) = (Shared(c.as_mut_ptr()), Disjoint::new(scratch));
-    parallel_for(workers, 1, |range| {
-        for worker in range {
-            // SAFETY: one part per worker.
-            let scratch =
-                unsafe { scratch.slice_mut(worker * worker_len..(worker + 1) * worker_len) };
-            loop {
-                let task = next.fetch_add(1, Ordering::Relaxed);
-                if task >= count * down * across {
-                    break;
-                }
-                let (item, task) = (task / (down * across), task % (down * across));
-                let part =
-                    |index: usize, step: usize, n: usize| index * step..n.min((index + 1) * step);
-                dispatch_at(
-                    shape.level,
-                    Part {
-                        product: product(item).checked(size),
-                        shape,
-                        rows: part(task % down, shape.grid.rows, m),
-                        columns: part(task / down, shape.grid.columns, n),
-                        // SAFETY: the output was found long enough for every item.
-                        c: unsafe { out.get().add(item * c_step) },
-                        c_stride,
-                        scratch,
-                    },
-                );
-            }
+    let out = Shared(c.as_mut_ptr());
+    let tasks = count * down * across;
+    share_tasks(tasks, workers, scratch, worker_len, |tasks, scratch| {
+        for task in tasks {
+            let (item, task) = (task / (down * across), task % (down * across));
+            let part =
+                |index: usize, step: usize, n: usize| index * step..n.min((index + 1) * step);
+            dispatch_at(
+                shape.level,
+                Part {
+                    product: product(item).checked(size),
+                    shape,
+                    rows: part(task % down, shape.grid.rows, m),
+                    columns: part(task / down, shape.grid.columns, n),
+                    // SAFETY: the output was found long enough for every item.
+                    c: unsafe { out.get().add(item * c_step) },
+                    c_stride,
+                    scratch,
+                },
+            );
         }
     });
 }

@@ -45,14 +45,8 @@ pub(super) fn run<T: Real>(
     if line_stride != 1 && depth_stride != 1 {
         return false;
     }
-    let vector = match vector {
-        Side::Strided(v) if v.strides().1 == 1 => v.run(0, k),
-        Side::Packed(_) => return false,
-        _ if scratch.len() < k => return false,
-        other => {
-            other.pack_vector(k, &mut scratch[..k]);
-            &scratch[..k]
-        }
+    let Some(vector) = contiguous(vector, k, scratch) else {
+        return false;
     };
     parallel_ranges_mut(&mut c[..lines], 1, grain(k), |range, sums| {
         dispatch(Lines {
@@ -67,17 +61,28 @@ pub(super) fn run<T: Real>(
     true
 }
 
+/// The `k` items of a vector one after the other, as they lie or in scratch, if that is long enough.
+fn contiguous<'v, T: Real>(
+    vector: &'v Side<'_, T>,
+    k: usize,
+    scratch: &'v mut [T],
+) -> Option<&'v [T]> {
+    match vector {
+        Side::Strided(v) if v.strides().1 == 1 => Some(v.run(0, k)),
+        Side::Packed(_) => None,
+        _ if scratch.len() < k => None,
+        other => {
+            other.pack_vector(k, &mut scratch[..k]);
+            Some(&scratch[..k])
+        }
+    }
+}
+
 /// [`run`] for a row with a packed matrix: tasks share its panels.
 fn run_packed<T: Real>(product: &Checked<T>, b: Packed<T>, c: &mut [T], scratch: &mut [T]) -> bool {
     let k = product.size[2];
-    let a = match &product.a {
-        Side::Strided(a) if a.strides().1 == 1 => a.run(0, k),
-        Side::Packed(_) => return false,
-        _ if scratch.len() < k => return false,
-        other => {
-            other.pack_vector(k, &mut scratch[..k]);
-            &scratch[..k]
-        }
+    let Some(a) = contiguous(&product.a, k, scratch) else {
+        return false;
     };
     let width = panel_columns::<T>(b.level);
     parallel_ranges_mut(c, width, grain(k * width), |range, c| {

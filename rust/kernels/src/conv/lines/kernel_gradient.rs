@@ -1,7 +1,6 @@
 //! The gradient of the kernel: a row per tap and channel, a column per filter, and the positions of the output along the depth.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use simd::{Isa, Task, dispatch, level};
 
@@ -12,7 +11,7 @@ use crate::conv::geometry::Geometry;
 use crate::conv::products::Product;
 use crate::gemm::panels::{self, Shared};
 use crate::gemm::{Operand, Real, Strided};
-use crate::threads::{Disjoint, num_threads, parallel_for};
+use crate::threads::{Disjoint, num_threads, parallel_for, share_tasks};
 
 /// Positions whose terms are summed at a time: their items of a few rows and of a panel fit into the first-level cache.
 const DEPTH: usize = 256;
@@ -129,31 +128,22 @@ pub fn kernel_gradient<T: Real>(
                     }
                 });
             }
-            let (panels, copies) = (Disjoint::new(panels), &*copies);
-            let next = AtomicUsize::new(0);
-            parallel_for(workers, 1, |range| {
-                for worker in range {
-                    // SAFETY: one part per worker.
-                    let panel =
-                        unsafe { panels.slice_mut(worker * panel_len..(worker + 1) * panel_len) };
-                    loop {
-                        let task = next.fetch_add(1, Ordering::Relaxed);
-                        if task >= cut.tasks[0] * cut.tasks[1] {
-                            break;
-                        }
-                        dispatch(Part {
-                            geometry,
-                            product: &product,
-                            cut: &cut,
-                            x,
-                            g,
-                            images: images.clone(),
-                            copies,
-                            task: [task / cut.tasks[1], task % cut.tasks[1]],
-                            panel,
-                            out: out.get(),
-                        });
-                    }
+            let copies = &*copies;
+            let tasks = cut.tasks[0] * cut.tasks[1];
+            share_tasks(tasks, workers, panels, panel_len, |tasks, panel| {
+                for task in tasks {
+                    dispatch(Part {
+                        geometry,
+                        product: &product,
+                        cut: &cut,
+                        x,
+                        g,
+                        images: images.clone(),
+                        copies,
+                        task: [task / cut.tasks[1], task % cut.tasks[1]],
+                        panel,
+                        out: out.get(),
+                    });
                 }
             });
         }

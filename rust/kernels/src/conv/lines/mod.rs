@@ -6,7 +6,6 @@ mod kernel_gradient;
 mod source;
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use simd::{Isa, Task, dispatch_at, level, prefetch};
 
@@ -16,7 +15,7 @@ use super::products::Product;
 use crate::activation::Activation;
 use crate::gemm::Real;
 use crate::gemm::panels::{self, Shared};
-use crate::threads::{Disjoint, num_threads, parallel_for};
+use crate::threads::{num_threads, share_tasks};
 use source::{SEGMENTS, Source, View};
 
 pub use kernel_gradient::{kernel_gradient, kernel_gradient_scratch_len};
@@ -149,8 +148,6 @@ pub fn run<T: Real>(
     );
     let skip = scratch.as_ptr().align_offset(64).min(scratch.len());
     let scratch = &mut scratch[skip..];
-    let room = scratch.len();
-    let scratch = Disjoint::new(scratch);
     let out = Shared(out.as_mut_ptr());
     for product in Product::all(pass, geometry) {
         let (here, rest) = kernel.split_at(product.packed_len::<T>());
@@ -160,46 +157,35 @@ pub fn run<T: Real>(
         // The number of threads may have changed since the scratch was measured.
         let workers = cut
             .workers
-            .min(room.checked_div(worker_len).unwrap_or(usize::MAX));
+            .min(scratch.len().checked_div(worker_len).unwrap_or(usize::MAX));
         assert!(workers > 0, "the scratch of a convolution is longer");
         let [outer, middle, _] = product.axes.map(|axis| axis.lines);
         let columns = product.target.columns.len;
         let (bands, splits) = (middle.div_ceil(cut.lines), columns.div_ceil(cut.columns));
         let tasks = geometry.batch.div_ceil(cut.images) * outer * bands * splits;
-        let next = AtomicUsize::new(0);
-        parallel_for(workers, 1, |range| {
-            for worker in range {
-                // SAFETY: one part per worker.
-                let copy =
-                    unsafe { scratch.slice_mut(worker * worker_len..(worker + 1) * worker_len) };
-                loop {
-                    let task = next.fetch_add(1, Ordering::Relaxed);
-                    if task >= tasks {
-                        break;
-                    }
-                    let part = |index: usize, step: usize, n: usize| {
-                        index * step..n.min((index + 1) * step)
-                    };
-                    let (band, split) = (task / splits, task % splits);
-                    let (plane, band) = (band / bands, band % bands);
-                    dispatch_at(
-                        level(),
-                        Band {
-                            product: &product,
-                            cut: &cut,
-                            x,
-                            images: part(plane / outer, cut.images, geometry.batch),
-                            at: plane % outer,
-                            lines: part(band, cut.lines, middle),
-                            columns: part(split, cut.columns, columns),
-                            kernel: here,
-                            bias,
-                            activation,
-                            out: out.get(),
-                            copy,
-                        },
-                    );
-                }
+        share_tasks(tasks, workers, scratch, worker_len, |tasks, copy| {
+            for task in tasks {
+                let part =
+                    |index: usize, step: usize, n: usize| index * step..n.min((index + 1) * step);
+                let (band, split) = (task / splits, task % splits);
+                let (plane, band) = (band / bands, band % bands);
+                dispatch_at(
+                    level(),
+                    Band {
+                        product: &product,
+                        cut: &cut,
+                        x,
+                        images: part(plane / outer, cut.images, geometry.batch),
+                        at: plane % outer,
+                        lines: part(band, cut.lines, middle),
+                        columns: part(split, cut.columns, columns),
+                        kernel: here,
+                        bias,
+                        activation,
+                        out: out.get(),
+                        copy,
+                    },
+                );
             }
         });
     }

@@ -13,7 +13,6 @@ mod tests;
 mod transform;
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use simd::{Isa, Lanes, Task, dispatch_at, level};
 
@@ -21,7 +20,7 @@ use super::Pass;
 use super::geometry::Geometry;
 use crate::activation::Activation;
 use crate::gemm::panels::{self, Shared};
-use crate::threads::{Disjoint, num_threads, parallel_for};
+use crate::threads::{num_threads, share_tasks};
 use transform::{Four, POINTS, Transform, Two, each};
 
 pub use kernel::transform_kernel;
@@ -244,18 +243,14 @@ pub fn run(
     let splits = (2 * workers).div_ceil(blocks.max(1)).min(chunks);
     let splits = if workers == 1 { 1 } else { splits };
     let columns = chunks.div_ceil(splits) * cut.held;
-    let next = AtomicUsize::new(0);
-    let (out, scratch) = (Shared(out.as_mut_ptr()), Disjoint::new(scratch));
-    parallel_for(workers, 1, |range| {
-        for worker in range {
-            // SAFETY: one part per worker.
-            let scratch =
-                unsafe { scratch.slice_mut(worker * worker_len..(worker + 1) * worker_len) };
-            loop {
-                let task = next.fetch_add(1, Ordering::Relaxed);
-                if task >= blocks * splits {
-                    break;
-                }
+    let out = Shared(out.as_mut_ptr());
+    share_tasks(
+        blocks * splits,
+        workers,
+        scratch,
+        worker_len,
+        |tasks, scratch| {
+            for task in tasks {
                 let part = |index: usize, step: usize, n: usize| {
                     (index * step).min(n)..n.min((index + 1) * step)
                 };
@@ -276,8 +271,8 @@ pub fn run(
                     Tile::Four => dispatch_at(level(), Of::<Four>(block, Four)),
                 }
             }
-        }
-    });
+        },
+    );
 }
 
 /// Some tiles and some filters.
