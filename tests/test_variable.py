@@ -8,7 +8,9 @@ import pytest
 
 import cornu
 from cornu import GradientTape, StatelessScope, Variable, name_scope
+from cornu.ops.symbolic import infer
 from cornu.scopes import autocast_scope
+from cornu.variable import first_values_put_off
 
 
 def test_value_dtype_and_shape():
@@ -27,6 +29,74 @@ def test_initializers():
         Variable("ones")
     with pytest.raises(ValueError, match="fully-defined"):
         Variable("ones", shape=(None, 3))
+
+
+class Counting(cornu.initializers.GlorotUniform):
+    """Keeps the shapes that it is called with."""
+
+    def __init__(self, seed=7):
+        super().__init__(seed)
+        self.calls = []
+
+    def __call__(self, shape, dtype=None):
+        self.calls.append(tuple(shape))
+        return super().__call__(shape, dtype)
+
+
+def inferred(v):
+    """The shape and dtype of what a call would give; no value is seen."""
+    found = infer(lambda x: x @ v, cornu.KerasTensor((None, 2)))
+    assert (found.shape, found.dtype) == ((None, 3), "float32")
+
+
+def assigned_in_a_trace(v):
+    cornu.function(lambda x: v.assign(x))(np.ones((2, 3), "float32"))
+
+
+# What is done with a variable whose first value is put off; how often that is drawn, and the value.
+PUT_OFF = {
+    "nothing": (lambda v: None, 0, None),
+    "is assigned": (lambda v: v.assign(np.ones((2, 3))), 0, 1),
+    "infers a shape": (inferred, 0, None),
+    "keeps its role": (lambda v: setattr(v, "trainable", False), 0, None),
+    "is read": (lambda v: v.numpy(), 1, None),
+    "is read and assigned": (lambda v: v.assign(v * 0 + 1), 1, 1),
+    "is read in a trace": (lambda v: cornu.function(lambda x: x @ v)(np.ones((1, 2))), 1, None),
+    "is assigned in a trace": (assigned_in_a_trace, 1, 1),
+    "is assigned without state": (lambda v: stateless_assign(v), 0, None),
+    "is copied": (copy.deepcopy, 1, None),
+    "is pickled": (lambda v: pickle.loads(pickle.dumps(v)), 1, None),
+}
+
+
+def stateless_assign(v):
+    with StatelessScope():
+        v.assign(np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("name", PUT_OFF)
+def test_first_values_that_are_put_off(name):
+    use, draws, value = PUT_OFF[name]
+    initializer = Counting()
+    expected = cornu.initializers.GlorotUniform(7)((2, 3)).numpy() if value is None else value
+    with first_values_put_off():
+        v = Variable(initializer, shape=(2, 3))
+        use(v)
+        assert initializer.calls == [(2, 3)] * draws
+    np.testing.assert_array_equal(v.numpy(), np.broadcast_to(expected, (2, 3)))
+    assert len(initializer.calls) == (value is None or draws)
+    assert v.trainable == v._storage.trainable == (name != "keeps its role")
+
+
+def test_first_values_that_are_drawn_at_once():
+    initializer = Counting(cornu.random.SeedGenerator(3))  # gives something else at each call
+    with first_values_put_off():
+        Variable(initializer, shape=(2, 3))
+        assert initializer.calls == [(2, 3)]
+        with pytest.raises(ValueError, match="fully-defined"):
+            Variable(Counting(), shape=(None, 3))
+        with pytest.raises(MemoryError, match="this machine has"):
+            Variable(Counting(), shape=(10**9, 10**9))
 
 
 def test_assign():

@@ -15,6 +15,7 @@ class _ThreadState(threading.local):
         self.call_context: Any = None
         self.learning_phase: bool | None = None  # Keras 2's default of `training`
         self.tapes = 0  # that record
+        self.put_off: list[Any] | None = None  # variables whose first values are to come
         # Layers called and optimizers applied by the function that is traced.
         self.called_layers: list[Any] | None = None
 

@@ -1,8 +1,10 @@
 """Variables: what layers, optimizers and metrics keep between calls."""
 
+import contextlib
+import functools
 import operator
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -49,6 +51,7 @@ class Variable:
 
     __array_priority__ = 100
     changes = 0  # of its role: `trainable`, `regularizer`, `constraint`
+    _first: Callable[[], Tensor] | None = None  # gives the first value, if that is put off
     _tracked_as = "variable"
     __hash__ = object.__hash__
 
@@ -80,14 +83,24 @@ class Variable:
         self._overwrite_with_gradient = False
         with _cornu.Suspended():  # a variable is real, though it is made in a trace
             value = self._first_value(initializer, shape, dtype)
-        self._keep_in(_cornu.Storage(value, trainable=bool(trainable)))
-        self._shape = tuple(self._storage.shape)
-        self._dtype = self._storage.dtype
+        self._trainable = bool(trainable)
+        if value is not None:
+            self._keep(value)
+            self._shape, self._dtype = tuple(self._storage.shape), self._storage.dtype
         self._casts = self._autocast and is_float_dtype(self._dtype)
 
-    def _keep_in(self, storage: Any) -> None:
-        self._storage = storage
-        _VARIABLES[storage.id] = self
+    def _keep(self, value: Tensor) -> None:
+        self.__dict__.pop("_first", None)
+        self._storage = _cornu.Storage(value, trainable=self._trainable)
+        _VARIABLES[self._storage.id] = self
+
+    @functools.cached_property
+    def _storage(self) -> Any:
+        """The memory, made when it is first needed if the first value was put off."""
+        assert self._first is not None
+        with _cornu.Suspended():
+            self._keep(self._first())
+        return self._storage
 
     def _check_choice(self, argument: str, value: Any, choices: tuple) -> None:
         if value not in choices:
@@ -96,7 +109,7 @@ class Variable:
                 f"Received: {argument}={value}"
             )
 
-    def _first_value(self, initializer: Any, shape: Any, dtype: Any) -> Tensor:
+    def _first_value(self, initializer: Any, shape: Any, dtype: Any) -> Tensor | None:
         if isinstance(initializer, str):
             from cornu import initializers
 
@@ -124,6 +137,14 @@ class Variable:
             )
         dtype = standardize_dtype(dtype)
         check_memory(shape, dtype, f"variable {self._path!r}")
+        if state.put_off is not None and getattr(initializer, "repeatable", False):
+            state.put_off.append(self)
+            self._first = lambda: self._drawn(initializer, shape, dtype)
+            self._shape, self._dtype = shape, dtype
+            return None
+        return self._drawn(initializer, shape, dtype)
+
+    def _drawn(self, initializer: Callable, shape: tuple[int, ...], dtype: str) -> Tensor:
         value = convert_to_tensor(initializer(shape, dtype=dtype), dtype)
         if tuple(value.shape) != shape:
             raise ValueError(
@@ -162,12 +183,14 @@ class Variable:
     @property
     def trainable(self) -> bool:
         """Whether it takes part in training."""
-        return self._storage.trainable
+        return self._trainable
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        if self._storage.trainable != bool(value):
-            self._storage.trainable = bool(value)
+        if self._trainable != bool(value):
+            self._trainable = bool(value)
+            if self._first is None:
+                self._storage.trainable = self._trainable
             self._note_change()
 
     def _note_change(self) -> None:
@@ -238,7 +261,11 @@ class Variable:
         """The current value, in the dtype of the autocast scope."""
         value = None if state.stateless is None else state.stateless.get_current_value(self)
         if value is None:
-            value = self._storage.read()
+            if self._first is not None and state.symbolic and _cornu.tracing():
+                # Shapes are inferred without values.
+                value = _broadcast_to(_any_value(self._dtype).read(), shape=self._shape)
+            else:
+                value = self._storage.read()
         if self._casts:
             dtype = state.autocast_dtype
             if dtype is not None and dtype != value.dtype:
@@ -269,6 +296,8 @@ class Variable:
         self.check_shape(value)
         if state.stateless is not None:
             state.stateless.add_update((self, value))
+        elif self._first is not None and not state.tapes and not _cornu.tracing():
+            self._keep(value)
         else:
             self._storage.assign(value)
         return value
@@ -323,24 +352,48 @@ class Variable:
         return copy
 
     def _detached_copy(self) -> "Variable":
+        value = convert_to_tensor(np.array(self._storage.read()))
         copy = object.__new__(type(self))
         copy.__dict__.update(self.__dict__)
-        value = convert_to_tensor(np.array(self._storage.read()))
-        copy._keep_in(_cornu.Storage(value, trainable=self.trainable))
+        copy._keep(value)
         return copy
 
     def __getstate__(self) -> dict:
-        attributes = dict(self.__dict__)
-        storage = attributes.pop("_storage")
-        return {**attributes, "_value": storage.numpy(), "_trainable": storage.trainable}
+        value = self._storage.numpy()
+        attributes = {k: v for k, v in self.__dict__.items() if k != "_storage"}
+        return {**attributes, "_value": value}
 
     def __setstate__(self, attributes: dict) -> None:
-        value, trainable = attributes.pop("_value"), attributes.pop("_trainable")
+        value = attributes.pop("_value")
         self.__dict__.update(attributes)
-        self._keep_in(_cornu.Storage(convert_to_tensor(value), trainable=trainable))
+        self._keep(convert_to_tensor(value))
 
 
 _cast = _cornu.primitive("cast")
+_broadcast_to = _cornu.primitive("broadcast_to")
+
+
+@functools.cache
+def _any_value(dtype: str) -> Any:
+    """Returns the memory of a number that is never looked at."""
+    with _cornu.Suspended():
+        return _cornu.Storage(convert_to_tensor(0, dtype), trainable=False)
+
+
+@contextlib.contextmanager
+def first_values_put_off() -> Iterator[None]:
+    """Variables that are made inside get their first values at the end, or when they are read.
+
+    What is assigned inside, as weights from a file are, makes drawing a first value needless.
+    Initializers that give something else at each call are called at once.
+    """
+    outer, state.put_off = state.put_off, []
+    try:
+        yield
+        for variable in state.put_off:
+            _ = variable._storage
+    finally:
+        state.put_off = outer
 
 
 def variable_of(storage: int) -> Variable | None:

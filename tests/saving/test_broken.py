@@ -276,6 +276,12 @@ ARCHIVES = {
         "CRC",
         False,
     ),
+    "damaged weights": (
+        lambda m: packed(m).replace(m["model.weights.h5"][-64:], b"\x01" * 64),
+        ValueError,
+        "CRC.*weights|weights.*CRC",
+        False,
+    ),
 }
 
 
@@ -345,6 +351,13 @@ WEIGHTS = {
         "numbers",
         False,
     ),
+    "nothing": (lambda h5: replaced(h5, KERNEL, data=h5py.Empty("float32")), "numbers", False),
+    "records of two bytes": (
+        lambda h5: replaced(h5, KERNEL, shape=(4, 3), dtype=[("a", "u1"), ("b", "u1")]),
+        "numbers",
+        False,
+    ),
+    "pairs": (lambda h5: replaced(h5, KERNEL, shape=(4,), dtype=("u1", (2,))), "numbers", False),
     "a group": (_grouped, "Dataset", True),
     "external link": (
         lambda h5: replaced(h5, KERNEL, link=h5py.ExternalLink("/etc/hostname", "/x")),

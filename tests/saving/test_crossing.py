@@ -1,5 +1,6 @@
 """Files cross between Cornu and the real Keras, both ways; `check_layer` does it layer by layer."""
 
+import io
 import json
 import zipfile
 
@@ -339,6 +340,50 @@ def test_an_archive_may_be_a_folder_or_an_open_file(tmp_path):
             assert_close(saved.outputs(cornu.saving.load_model(file)), saved.outputs(model))
     with pytest.raises(ValueError, match="should not end in"):
         stack(cornu).save(tmp_path / "model.keras", zipped=False)
+
+
+class Plain:
+    """A file with no more than reading in it."""
+
+    def __init__(self, data):
+        file = io.BytesIO(data)
+        self.read, self.seek, self.tell, self.seekable = (
+            getattr(file, name) for name in ("read", "seek", "tell", "seekable")
+        )
+
+
+def repacked(data, **options):
+    """The members behind other bytes, with fields that only their own headers have."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(file, "w", **options) as new:
+        for name in old.namelist():
+            with new.open(name, "w", force_zip64=True) as member:
+                member.write(old.read(name))
+    return b"#!" * 50 + file.getvalue()
+
+
+@pytest.mark.parametrize("opened", [io.BytesIO, Plain])
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_members_are_found_wherever_they_lie(compression, opened):
+    model = stack(cornu)
+    file = io.BytesIO()
+    cornu.saving.save_model(model, file)
+    for data in (file.getvalue(), repacked(file.getvalue(), compression=compression)):
+        again = cornu.saving.load_model(opened(data))
+        for value, expected in zip(again.get_weights(), model.get_weights(), strict=True):
+            np.testing.assert_array_equal(value, expected)
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+def test_weights_that_a_file_gives_are_not_drawn_before(ending, tmp_path, monkeypatch):
+    model = cornu.Sequential([cornu.Input((4, 3)), cornu.layers.LSTM(2), cornu.layers.Dense(3)])
+    path = tmp_path / f"model.{ending}"
+    model.save(path)
+    for initializer in ("VarianceScaling", "Orthogonal"):
+        monkeypatch.delattr(f"cornu.initializers.{initializer}.__call__")
+    again = cornu.saving.load_model(path)
+    for value, expected in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(value, expected)
 
 
 def test_members_of_an_archive_are_stored_as_keras_does(tmp_path):

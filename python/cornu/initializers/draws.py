@@ -35,6 +35,11 @@ class _Random(Initializer):
             )
         self.seed = seed
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether a later call gives the same."""
+        return isinstance(self.seed, int)
+
     def get_config(self) -> dict[str, Any]:
         """The arguments that make such an initializer."""
         seed = self._init_seed

@@ -13,6 +13,8 @@ from typing import Any
 # A member may expand to so many times its stored size, above so many bytes.
 _EXPANSION = 100
 _ALWAYS_ALLOWED = 1 << 22
+# Bytes that are checked at a time.
+_CHUNK = 1 << 18
 
 
 class ZipMembers:
@@ -28,6 +30,7 @@ class ZipMembers:
 
     def __init__(self, file: Any, path: str) -> None:
         self.path = path
+        self._file = file
         try:
             self._zip = zipfile.ZipFile(file)
             self._names = [self._checked(info) for info in self._zip.infolist()]
@@ -60,16 +63,70 @@ class ZipMembers:
             KeyError: if there is none of this name.
             ValueError: if it is broken.
         """
+        with self._member(name) as member:
+            return member.read()
+
+    def open(self, name: str) -> Any:
+        """Returns a member as an open binary file; one that is stored plainly is read in place.
+
+        Raises:
+            KeyError: if there is none of this name.
+            ValueError: if it is broken.
+        """
+        info = self._zip.NameToInfo.get(name)
+        if info is None or info.compress_type or not hasattr(self._file, "readinto"):
+            return io.BytesIO(self.read(name))
+        with self._member(name) as member:
+            while member.read(_CHUNK):  # compares the checksum at the end
+                pass
+        # The name and more stand between a header of fixed length, here and there, and the data.
+        self._file.seek(info.header_offset + 26)
+        lengths = self._file.read(4)
+        start = info.header_offset + 30
+        start += sum(int.from_bytes(length, "little") for length in (lengths[:2], lengths[2:]))
+        return _Part(self._file, start, info.file_size)
+
+    @contextlib.contextmanager
+    def _member(self, name: str) -> Iterator[Any]:
         if name not in self._names:
             raise KeyError(
                 f"There is no item named {name!r} in the archive {self.path}, it has {self._names}"
             )
         try:
-            return self._zip.read(name)
-        except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, NotImplementedError) as error:
-            raise ValueError(f"{self.path} is broken, member {name!r}: {error}") from error
+            with self._zip.open(name) as member:
+                yield member
         except Exception as error:  # zlib, bz2 and lzma have errors of their own
             raise ValueError(f"{self.path} is broken, member {name!r}: {error}") from error
+
+
+class _Part(io.RawIOBase):
+    """Some bytes of an open binary file, as a file.
+
+    Args:
+        file: the whole.
+        start: where the part starts.
+        size: its bytes.
+    """
+
+    def __init__(self, file: Any, start: int, size: int) -> None:
+        self._file, self._start, self._size = file, start, size
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._place = offset + (0, self._place, self._size)[whence]
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        self._file.seek(self._start + self._place)
+        count = self._file.readinto(memoryview(buffer)[: max(self._size - self._place, 0)])
+        self._place += count
+        return count
 
 
 class FolderMembers:
@@ -87,8 +144,12 @@ class FolderMembers:
 
     def read(self, name: str) -> bytes:
         """Returns what a file holds."""
-        with open(os.path.join(self.path, *name.split("/")), "rb") as file:
+        with self.open(name) as file:
             return file.read()
+
+    def open(self, name: str) -> Any:
+        """Returns an open file."""
+        return open(os.path.join(self.path, *name.split("/")), "rb")
 
 
 def write_zip(file: Any, members: dict[str, bytes]) -> None:

@@ -29,6 +29,7 @@ from cornu.saving.serialization import (
 )
 from cornu.saving.shards import load_sharded, save_sharded
 from cornu.saving.weights import WeightsFile, load_tree, save_tree, walk
+from cornu.variable import first_values_put_off
 
 _CONFIG = "config.json"
 _METADATA = "metadata.json"
@@ -298,9 +299,8 @@ def _read_weights(model: Any, members: Any, skip_mismatch: bool = False) -> None
         raise ValueError(
             f"Expected a {_WEIGHTS} file in {members.path}, which holds {members.names()}"
         )
-    data = members.read(_WEIGHTS)
-    with open_h5(io.BytesIO(data)) as file:
-        load_tree(model, WeightsFile(file, len(data)), skip_mismatch)
+    with members.open(_WEIGHTS) as member, open_h5(member) as file:
+        load_tree(model, WeightsFile(file, member.seek(0, io.SEEK_END)), skip_mismatch)
 
 
 def _members(model: Any) -> dict[str, bytes]:
@@ -363,10 +363,11 @@ def _read_model(members: Any, custom_objects: Any, compile: bool, safe_mode: boo
     if _METADATA in members.names():
         metadata = parsed_config(members.read(_METADATA), members.path)
         version = metadata.get("keras_version", version)
-    model = model_of_config(config, version, members.path, custom_objects, safe_mode)
-    try:
-        _read_weights(model, members)
-    except OSError as error:
-        raise ValueError(f"{members.path}: the weights are broken: {error}") from error
+    with first_values_put_off():
+        model = model_of_config(config, version, members.path, custom_objects, safe_mode)
+        try:
+            _read_weights(model, members)
+        except OSError as error:
+            raise ValueError(f"{members.path}: the weights are broken: {error}") from error
     _load_assets(model, members)
     return model

@@ -20,7 +20,8 @@ from cornu.saving.serialization import (
     parsed_config,
     serialize_keras_object,
 )
-from cornu.saving.weights import Store, open_dataset, open_group, read_array, size_limit
+from cornu.saving.weights import Store, open_group, read_array, size_limit
+from cornu.variable import first_values_put_off
 
 _BACKEND = "jax"
 _KERAS_VERSION = "3.15.0"
@@ -145,7 +146,7 @@ def load_model(
     Raises:
         ValueError: if the file holds no model.
     """
-    with open_h5(path) as file:
+    with open_h5(path) as file, first_values_put_off():
         stored = file.attrs.get("model_config")
         if stored is None:
             raise ValueError(f"No model config found in the file at {path}.")
@@ -194,11 +195,7 @@ def _compile(model: Any, config: dict[str, Any], custom_objects: Any, safe_mode:
 
 
 def _read_arrays(group: Any, limit: int) -> list[np.ndarray]:
-    arrays = []
-    for name in _names(group, "weight_names"):
-        dataset = open_dataset(group, name, limit)
-        arrays.append(read_array(dataset, dataset.attrs.get("dtype")))
-    return arrays
+    return [read_array(group, name, limit) for name in _names(group, "weight_names")]
 
 
 def _load_optimizer(group: Any, model: Any, limit: int) -> None:

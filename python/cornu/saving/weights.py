@@ -6,6 +6,9 @@ attribute's name, and the members of a list or dict under their classes' names, 
 
 from __future__ import annotations
 
+import functools
+import math
+import types
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -39,7 +42,8 @@ def _children(saveable: Any) -> Iterator[tuple[str, Any]]:
         (cls for cls in (Sequential, Functional, Model, Layer) if isinstance(saveable, cls)), object
     )
     inherited = _attributes_of(base)
-    names = [name for name in dir(saveable) if name not in inherited and name[:2] != "__"]
+    found = vars(saveable).keys() | _attributes_of_class(type(saveable))
+    names = [name for name in found if name not in inherited and name[:2] != "__"]
     if isinstance(saveable, Model):
         names += ["layers", "optimizer"]
     for name in sorted(set(names), key=lambda name: (name.startswith("_"), name)):
@@ -63,6 +67,17 @@ def _attributes_of(base: type) -> frozenset[str]:
 
 
 _inherited: dict[type, frozenset[str]] = {}
+
+
+@functools.cache
+def _attributes_of_class(cls: type) -> frozenset[str]:
+    """Returns the attributes that a class itself gives its objects, without methods."""
+    return frozenset(
+        name
+        for base in cls.__mro__
+        for name, value in vars(base).items()
+        if not isinstance(value, types.FunctionType)
+    )
 
 
 def walk(
@@ -126,8 +141,7 @@ class Store(Mapping):
             self.group.create_dataset(key, data=array)
 
     def __getitem__(self, key: str) -> np.ndarray:
-        dataset = open_dataset(self.group, key, self.limit)
-        return read_array(dataset, dataset.attrs.get("dtype"))
+        return read_array(self.group, key, self.limit)
 
     def __contains__(self, key: str) -> bool:
         return _follow(self.group, key) is not None
@@ -139,33 +153,8 @@ class Store(Mapping):
         return iter(self.group)
 
 
-def read_array(dataset: Any, dtype: Any = None) -> np.ndarray:
-    """Returns what a dataset holds; two opaque bytes are a bfloat16.
-
-    Args:
-        dataset: the dataset, checked before.
-        dtype: what the file says that it is.
-
-    Raises:
-        ValueError: if the data can't be read or are no numbers.
-    """
-    try:
-        array = np.asarray(dataset[()])
-    except (OSError, RuntimeError, TypeError, MemoryError) as error:
-        raise ValueError(f"The HDF5 dataset {dataset.name} can't be read: {error}") from error
-    if array.dtype == "V2" or dtype in ("bfloat16", b"bfloat16"):
-        import ml_dtypes
-
-        return array.view(ml_dtypes.bfloat16)
-    if array.dtype.kind not in "biuf":
-        raise ValueError(
-            f"The HDF5 dataset {dataset.name} holds {array.dtype}, where numbers should be"
-        )
-    return array
-
-
-def open_dataset(group: Any, path: str, limit: int | None) -> Any:
-    """Returns a plain stored array of a plausible size.
+def read_array(group: Any, path: str, limit: int | None) -> np.ndarray:
+    """Returns a plain stored array of a plausible size; two opaque bytes are a bfloat16.
 
     Args:
         group: where to look.
@@ -173,7 +162,8 @@ def open_dataset(group: Any, path: str, limit: int | None) -> Any:
         limit: bytes that it may declare.
 
     Raises:
-        ValueError: if the data are missing, elsewhere, or larger than the file can hold.
+        ValueError: if the data are missing, elsewhere, larger than the file can hold, no numbers,
+            or can't be read.
     """
     import h5py
 
@@ -184,16 +174,35 @@ def open_dataset(group: Any, path: str, limit: int | None) -> Any:
         raise ValueError(
             f"Invalid H5 file, expected Dataset, received {type(dataset)}: {_place(group, path)}"
         )
-    if dataset.is_virtual or dataset.external:
+    stored = dataset.id  # asking `dataset` itself takes longer than reading
+    storage = stored.get_create_plist()
+    if storage.get_layout() == h5py.h5d.VIRTUAL or storage.get_external_count():
         raise ValueError(
             f"Not allowed: H5 file with external storage or virtual Dataset: {_place(group, path)}"
         )
-    if limit is not None and dataset.nbytes > limit:
-        raise ValueError(
-            f"Not allowed: the HDF5 dataset {_place(group, path)} declares {dataset.nbytes} bytes, "
-            "more than a file of this size holds"
-        )
-    return dataset
+    try:
+        shape, dtype = stored.shape, stored.dtype
+        bfloat16 = dtype == "V2" or dtype.name == "bfloat16"
+        if shape is None or not (bfloat16 or dtype.kind in "biuf"):
+            raise ValueError(
+                f"The HDF5 dataset {dataset.name} holds {'nothing' if shape is None else dtype}, "
+                "where numbers should be"
+            )
+        size = math.prod(shape) * dtype.itemsize
+        if limit is not None and size > limit:
+            raise ValueError(
+                f"Not allowed: the HDF5 dataset {dataset.name} declares {size} bytes, more than a "
+                "file of this size holds"
+            )
+        array = np.empty(shape, dtype)
+        stored.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
+    except (OSError, RuntimeError, TypeError, MemoryError) as error:
+        raise ValueError(f"The HDF5 dataset {dataset.name} can't be read: {error}") from error
+    if bfloat16:
+        import ml_dtypes
+
+        return array.view(ml_dtypes.bfloat16)
+    return array
 
 
 def open_group(file: Any, path: str) -> Any:
@@ -259,6 +268,7 @@ class WeightsFile:
     def __init__(self, file: Any, size: int | None = None) -> None:
         self.file = file
         self.limit = None if size is None else size_limit(size)
+        self._folders: dict[str, Any] = {"": file}
 
     def make(self, path: str, name: str | None) -> Store:
         """Returns an empty store for the object at a path."""
@@ -270,14 +280,22 @@ class WeightsFile:
     def get(self, path: str) -> Store | None:
         """Returns the store of the object at a path, None if there is none."""
         for place in (path, *_older_places(path)):
-            group = open_group(self.file, f"{place}/vars" if place else "vars")
+            folder = self._folder(place)
+            group = None if folder is None else open_group(folder, "vars")
             if group is not None:
                 return Store(group, self.limit)
         return None
 
     def has(self, path: str) -> bool:
         """Whether the file knows the path."""
-        return open_group(self.file, path) is not None
+        return self._folder(path) is not None
+
+    def _folder(self, path: str) -> Any:
+        if path not in self._folders:
+            outer, _, name = path.rpartition("/")
+            folder = self._folder(outer)
+            self._folders[path] = None if folder is None else open_group(folder, name)
+        return self._folders[path]
 
 
 def save_tree(root: Any, stores: Any, skipped: Iterable[Any] = ()) -> None:
