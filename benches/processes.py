@@ -52,6 +52,7 @@ class Peer:
             env={
                 **os.environ,
                 **dict.fromkeys(_THREADS, str(self.threads)),
+                "PYTHONDONTWRITEBYTECODE": "",  # installed packages are compiled already
                 "TF_CPP_MIN_LOG_LEVEL": "3",
                 "JAX_PLATFORMS": "cpu",
             },
