@@ -51,6 +51,15 @@ impl Activation {
         Activation::ALL[self as usize].0
     }
 
+    /// The least and the greatest value that it leaves, if that is all that it does.
+    pub fn bounds(self) -> Option<[f32; 2]> {
+        match self {
+            Activation::Relu => Some([0.0, f32::INFINITY]),
+            Activation::Relu6 => Some([0.0, 6.0]),
+            _ => None,
+        }
+    }
+
     /// It as a function of `f64`.
     pub fn of_f64(self) -> fn(f64) -> f64 {
         match self {

@@ -544,10 +544,13 @@ impl<T: Real> Task for Tile<'_, T> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
+        let bounds = self.activation.and_then(Activation::bounds);
+        let other = self.activation.filter(|_| bounds.is_none());
+        let bounds = bounds.unwrap_or([f32::NEG_INFINITY, f32::INFINITY]);
         // SAFETY: what the struct promises.
         unsafe {
-            microkernel::tile::<I, T>(isa, self.panels, self.place);
-            if let Some(activation) = self.activation {
+            microkernel::tile::<I, T>(isa, self.panels, self.place, bounds.map(T::from));
+            if let Some(activation) = other {
                 activate(isa, activation, self.place);
             }
         }

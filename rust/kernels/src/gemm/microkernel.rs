@@ -56,20 +56,25 @@ pub(super) struct Panels<'a, T> {
     pub b_step: usize,
 }
 
-/// `place = base + A B`, with the smallest kernel that covers the rows and the columns.
+/// `place = base + A B`, within the bounds, with the smallest kernel that covers the rows and the columns.
 ///
 /// # Safety
 /// Each depth of `a` is valid for reads of the rows rounded up to the next kernel (they are at most those of a packed panel);
 /// each depth of `b` for the columns rounded up to whole registers; `place` for reads and writes of its rows and columns.
 #[inline(always)]
-pub(super) unsafe fn tile<I: Isa, T: Real>(isa: I, panels: Panels<'_, T>, place: Place<T>) {
+pub(super) unsafe fn tile<I: Isa, T: Real>(
+    isa: I,
+    panels: Panels<'_, T>,
+    place: Place<T>,
+    bounds: [T; 2],
+) {
     let greatest = super::blocking::tile(I::LEVEL);
     // SAFETY: the caller's promises.
     unsafe {
         if greatest.registers == 2 && place.columns > T::Lanes::<I>::LEN {
-            rows::<I, T, 2>(isa, greatest.rows, panels, place);
+            rows::<I, T, 2>(isa, greatest.rows, panels, place, bounds);
         } else {
-            rows::<I, T, 1>(isa, greatest.rows, panels, place);
+            rows::<I, T, 1>(isa, greatest.rows, panels, place, bounds);
         }
     }
 }
@@ -81,18 +86,19 @@ unsafe fn rows<I: Isa, T: Real, const V: usize>(
     greatest: usize,
     panels: Panels<'_, T>,
     place: Place<T>,
+    bounds: [T; 2],
 ) {
     // SAFETY: the caller's promises.
     unsafe {
         match place.rows {
-            13.. if greatest >= 14 => kernel::<I, T, 14, V>(isa, panels, place),
-            11.. if greatest >= 12 => kernel::<I, T, 12, V>(isa, panels, place),
-            9.. if greatest >= 10 => kernel::<I, T, 10, V>(isa, panels, place),
-            7.. if greatest >= 8 => kernel::<I, T, 8, V>(isa, panels, place),
-            5.. => kernel::<I, T, 6, V>(isa, panels, place),
-            3.. => kernel::<I, T, 4, V>(isa, panels, place),
-            2 => kernel::<I, T, 2, V>(isa, panels, place),
-            _ => kernel::<I, T, 1, V>(isa, panels, place),
+            13.. if greatest >= 14 => kernel::<I, T, 14, V>(isa, panels, place, bounds),
+            11.. if greatest >= 12 => kernel::<I, T, 12, V>(isa, panels, place, bounds),
+            9.. if greatest >= 10 => kernel::<I, T, 10, V>(isa, panels, place, bounds),
+            7.. if greatest >= 8 => kernel::<I, T, 8, V>(isa, panels, place, bounds),
+            5.. => kernel::<I, T, 6, V>(isa, panels, place, bounds),
+            3.. => kernel::<I, T, 4, V>(isa, panels, place, bounds),
+            2 => kernel::<I, T, 2, V>(isa, panels, place, bounds),
+            _ => kernel::<I, T, 1, V>(isa, panels, place, bounds),
         }
     }
 }
@@ -103,6 +109,7 @@ unsafe fn kernel<I: Isa, T: Real, const R: usize, const V: usize>(
     isa: I,
     panels: Panels<'_, T>,
     place: Place<T>,
+    bounds: [T; 2],
 ) {
     let len = T::Lanes::<I>::LEN;
     let Panels {
@@ -145,20 +152,22 @@ unsafe fn kernel<I: Isa, T: Real, const R: usize, const V: usize>(
             }
         }
     }
+    // `min` and `max` give their second operand when either is NaN.
+    let [least, greatest] = bounds.map(|bound| T::Lanes::<I>::splat(isa, bound));
     unrolled!(ROW < R, {
         if ROW < place.rows {
             // SAFETY: a row of the place; the second register holds columns when there are more than one register's.
             unsafe {
-                store(isa, sums[ROW][0], place, ROW, 0);
+                store(isa, sums[ROW][0], place, ROW, 0, [least, greatest]);
                 if V > 1 {
-                    store(isa, sums[ROW][1], place, ROW, len);
+                    store(isa, sums[ROW][1], place, ROW, len, [least, greatest]);
                 }
             }
         }
     });
 }
 
-/// Adds to the base, from a column on, the sums of a row.
+/// Stores the base and the sums of a row, from a column on, within the bounds.
 ///
 /// # Safety
 /// The place has that row, and at least `column` columns.
@@ -169,6 +178,7 @@ unsafe fn store<I: Isa, T: Real>(
     place: Place<T>,
     row: usize,
     column: usize,
+    [least, greatest]: [T::Lanes<I>; 2],
 ) {
     let len = T::Lanes::<I>::LEN;
     let width = len.min(place.columns - column);
@@ -181,17 +191,17 @@ unsafe fn store<I: Isa, T: Real>(
             Base::Tile => Some(to.cast_const()),
         };
         if width == len {
-            match base {
+            let sums = match base {
                 Some(base) => T::Lanes::<I>::load_ptr(isa, base) + sums,
                 None => sums,
-            }
-            .store_ptr(to);
+            };
+            greatest.min(least.max(sums)).store_ptr(to);
         } else {
-            match base {
+            let sums = match base {
                 Some(base) => T::Lanes::<I>::load_ptr_partial(isa, base, width) + sums,
                 None => sums,
-            }
-            .store_ptr_partial(to, width);
+            };
+            greatest.min(least.max(sums)).store_ptr_partial(to, width);
         }
     }
 }

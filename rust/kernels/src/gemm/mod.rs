@@ -75,6 +75,7 @@ pub trait Real:
     compiled::Compiled
     + Element
     + PartialOrd
+    + From<f32>
     + std::ops::Add<Output = Self>
     + std::ops::Mul<Output = Self>
 {

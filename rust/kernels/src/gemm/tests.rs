@@ -195,6 +195,35 @@ fn every_activation() {
     });
 }
 
+/// Activations that only cut sums off leave what is no number, and the infinite sums that they allow.
+#[test]
+fn bounds_keep_what_is_no_number() {
+    for_each_isa(|_| {
+        let (inf, nan) = (f32::INFINITY, f32::NAN);
+        let a = [nan, inf, -inf, 2.0, 9.0, -3.0, 0.0];
+        for (activation, expected) in [
+            (None, a),
+            (Some(Activation::Relu), [nan, inf, 0.0, 2.0, 9.0, 0.0, 0.0]),
+            (Some(Activation::Relu6), [nan, 6.0, 0.0, 2.0, 6.0, 0.0, 0.0]),
+        ] {
+            let ones = [1.0; 17];
+            let (left, right) = (
+                Strided::left(&a, 7, 1, false),
+                Strided::right(&ones, 1, 17, false),
+            );
+            let gemm = Gemm::new(7, 17, 1, left, right).activation(activation);
+            let mut c = vec![0.0; 7 * 17];
+            gemm.run(&mut c, 17, &mut vec![0.0; gemm.scratch_len()]);
+            for (row, expected) in c.chunks(17).zip(expected) {
+                assert!(
+                    row.iter().all(|x| x.to_bits() == expected.to_bits()),
+                    "{activation:?} gives {row:?}, not {expected}"
+                );
+            }
+        }
+    });
+}
+
 #[test]
 fn batches() {
     for_each_isa(|level| {
