@@ -8,6 +8,7 @@ import pytest
 
 import cornu
 from cornu import layers, ops, tree
+from cornu.layers.rnn.wrappers import treats_examples_alone
 from reference import keras
 
 RNG = np.random.default_rng(3)
@@ -292,3 +293,89 @@ def test_a_subclass_of_a_cell_is_called(cell, unroll):
         layer.set_weights(weights)
         outputs.append(np.asarray(layer(X.astype("float32"))))
     np.testing.assert_allclose(*outputs, rtol=1e-5, atol=1e-6)
+
+
+def tower(k, batch=None, op=None):
+    inputs = k.Input((6, 4), batch_size=batch)
+    x = k.layers.Conv1D(3, 2, activation="relu")(inputs)
+    x = k.layers.BatchNormalization()(x)
+    x = k.layers.Add()([x, k.layers.ReLU()(x)])
+    x = k.layers.Flatten()(x if op is None else op(k, x))
+    return k.Model(inputs, k.layers.Dense(2)(x))
+
+
+def over_batch(k, x):
+    return k.ops.subtract(x, k.ops.mean(x, axis=0, keepdims=True))
+
+
+def own_dense(k):
+    class Centred(k.layers.Dense):
+        def call(self, inputs):
+            return over_batch(k, super().call(inputs))
+
+    return Centred(2)
+
+
+# What is applied to each step of (3, 5, 6, 4), and whether all are applied at once: when training,
+# and not.
+STEPS = {
+    "dense": (lambda k: k.layers.Dense(2, activation="relu"), True, True),
+    "convolution": (lambda k: k.layers.SeparableConv1D(3, 2), True, True),
+    "pooling": (lambda k: k.layers.GlobalMaxPooling1D(), True, True),
+    "norm of examples": (lambda k: k.layers.LayerNormalization(), True, True),
+    "norm of batches": (lambda k: k.layers.BatchNormalization(), False, True),
+    "sequential": (
+        lambda k: k.Sequential([k.layers.Flatten(), k.layers.Dense(3), k.layers.ELU()]),
+        True,
+        True,
+    ),
+    "functional": (tower, False, True),
+    "functional of a fixed batch": (lambda k: tower(k, batch=3), False, False),
+    "functional with an op": (lambda k: tower(k, op=over_batch), False, False),
+    "nested": (lambda k: k.layers.TimeDistributed(k.layers.Dense(2)), False, False),
+    "activation over the batch": (
+        lambda k: k.layers.Dense(2, activation=lambda x: over_batch(k, x)),
+        False,
+        False,
+    ),
+    "a class of one's own": (own_dense, False, False),
+    "a penalty on the outputs": (
+        lambda k: k.layers.Dense(2, activity_regularizer=k.regularizers.L2(0.1)),
+        False,
+        False,
+    ),
+    "stateful": (lambda k: k.layers.LSTM(2, stateful=True), False, False),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_steps_of_a_distributed_layer(name):
+    make, *alone = STEPS[name]
+    x = RNG.standard_normal((3, 5, 6, 4)).astype("float32")
+    theirs, ours = (k.layers.TimeDistributed(make(k)) for k in (keras, cornu))
+    for layer in (theirs, ours):
+        layer.build(x.shape if name == "stateful" else (None, *x.shape[1:]))
+    ours.set_weights([RNG.standard_normal(w.shape) for w in theirs.get_weights()])
+    theirs.set_weights(ours.get_weights())
+    for training, expected in zip((True, False), alone, strict=True):
+        assert treats_examples_alone(ours.layer, training) == expected
+        found, wanted = (np.asarray(layer(x, training=training)) for layer in (ours, theirs))
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+    for value, wanted in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(value, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_one_plan_distributes_over_any_number_of_steps():
+    model = cornu.Sequential(
+        [cornu.Input((None, 4)), layers.TimeDistributed(layers.Dense(2, activation="tanh"))]
+    )
+    traces = []
+    model.layers[0].layer.call = lambda x, training, call=model.layers[0].layer.call: (
+        traces.append(x.shape) or call(x)
+    )
+    kernel, bias = model.get_weights()
+    for steps in (2, 3, 7, 9):
+        x = RNG.standard_normal((4, steps, 4)).astype("float32")
+        found = model.predict(x, verbose=0)
+        np.testing.assert_allclose(found, np.tanh(x @ kernel + bias), rtol=1e-5, atol=1e-6)
+    assert len(traces) == 2  # one of the first number, one of any

@@ -180,6 +180,49 @@ def _as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
+# Where layers are, all or by name, that give the same for an example whatever others the batch has.
+_ALONE = {
+    "activations": {"Activation", "ELU", "LeakyReLU", "PReLU", "ReLU"},
+    "convolutional": None,
+    "core": {"Dense", "Embedding", "Identity"},
+    "input_layer": None,
+    "merging": {"Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"},
+    "normalization": {"BatchNormalization", "LayerNormalization", "RMSNormalization"},
+    "pooling": None,
+    "regularization": {"Dropout", "GaussianDropout", "GaussianNoise"},
+    "reshaping": None,
+}
+_MODELS = {("cornu.models.functional", "Functional"), ("cornu.models.sequential", "Sequential")}
+
+
+def treats_examples_alone(layer: Any, training: Any) -> bool:
+    """Returns whether a layer is known to treat each example of a batch by itself.
+
+    Args:
+        layer: the layer; of those that are not of this package nothing is known.
+        training: whether it is called for training: then batch norms look at whole batches.
+    """
+    place, name = type(layer).__module__, type(layer).__name__
+    if layer.activity_regularizer is not None:
+        return False
+    if (place, name) in _MODELS:
+        # A size of the batch that is fixed is that of a step.
+        return all(tensor.shape[0] is None for tensor in layer.inputs) and all(
+            isinstance(inner, Layer) and treats_examples_alone(inner, training)
+            for inner in getattr(layer, "operations", layer.layers)
+        )
+    package, _, module = place.rpartition(".")
+    known = _ALONE.get(module, set()) if package == "cornu.layers" else set()
+    function = getattr(layer, "activation", None)
+    return (
+        (known is None or name in known)
+        and (function is None or str(getattr(function, "__module__", "")).startswith("cornu."))
+        and getattr(layer, "quantization_mode", None) is None
+        and getattr(layer, "noise_shape", None) is None
+        and (name != "BatchNormalization" or not training)
+    )
+
+
 class TimeDistributed(Wrapper):
     """Applies a layer to every step of a sequence by itself.
 
@@ -223,10 +266,19 @@ class TimeDistributed(Wrapper):
                     "dimensions of the mask (batch size and timesteps) must match the input's "
                     f"first two dimensions. Expected mask shape prefix: {(batch, steps)}."
                 )
+        if treats_examples_alone(self.layer, training):
+            # Then steps may stand for examples: one call, for any number of them.
+            def folded(x: Any) -> Any:
+                return ops.reshape(x, (batch * steps, *x.shape[2:]))
+
+            if mask is not None and getattr(self.layer, "_call_has_mask_arg", False):
+                arguments["mask"] = folded(mask)
+            outputs = self.layer(folded(inputs), **arguments)
+            return ops.reshape(outputs, (batch, steps, *outputs.shape[1:]))
         # Each step is a call of its own: the layer sees batches, as it was built for.
-        outputs = []
+        slices = []
         for t in range(steps):
             if mask is not None and getattr(self.layer, "_call_has_mask_arg", False):
                 arguments["mask"] = mask[:, t]
-            outputs.append(self.layer(inputs[:, t], **arguments))
-        return ops.stack(outputs, axis=1)
+            slices.append(self.layer(inputs[:, t], **arguments))
+        return ops.stack(slices, axis=1)
