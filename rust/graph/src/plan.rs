@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use crate::buffer::Buffer;
 use crate::graph::{Graph, Index, Origin};
 use crate::op::{Operand, Run};
-use crate::passes::memory::{Layout, Place};
+use crate::passes::memory::{Layout, Place, Turn};
 use crate::passes::{Options, optimize};
 use crate::tensor::{Fresh, TensorMut, TensorRef};
 use crate::{Bindings, Result, Tensor, value_error};
@@ -213,12 +213,16 @@ impl Plan {
         let mut best = vec![Duration::MAX; self.graph.nodes.len()];
         for _ in 0..repeats.max(1) {
             let mut results = self.fresh(&layout)?;
+            let mut spent = vec![Duration::ZERO; best.len()];
             self.walk(&layout, &views, &mut results.views(), &mut |n, step| {
                 let start = Instant::now();
                 let outcome = step();
-                best[n] = best[n].min(start.elapsed());
+                spent[n] += start.elapsed();
                 outcome
             })?;
+            for (best, spent) in best.iter_mut().zip(spent) {
+                *best = spent.min(*best);
+            }
         }
         Ok(self
             .steps(&layout)
@@ -384,7 +388,11 @@ impl Plan {
             inputs,
             outputs,
         };
-        for (n, node) in self.graph.nodes.iter().enumerate() {
+        let steps = layout
+            .turns()
+            .flat_map(|turn| turn.steps.clone().map(move |n| (n, turn.clone())));
+        for (n, turn) in steps {
+            let node = &self.graph.nodes[n];
             if node.op.is_alias() {
                 continue;
             }
@@ -393,8 +401,10 @@ impl Plan {
             // SAFETY: the views live until the end of this step, while operands, layout and arena are borrowed; the
             // memory plan gives each live value memory of its own, but for declared in-place pairs.
             unsafe {
-                in_views.extend(node.inputs.iter().map(|&value| places.view(value)));
-                out_views.extend(node.outputs.iter().map(|&value| places.view_mut(value)));
+                let inputs = node.inputs.iter();
+                in_views.extend(inputs.map(|&value| places.view(n, &turn, value)));
+                let outputs = node.outputs.iter();
+                out_views.extend(outputs.map(|&value| places.view_mut(n, &turn, value)));
             }
             let (offset, len) = layout.scratch[n];
             // SAFETY: the memory plan keeps `scratch[n]` free of live values during step n.
@@ -404,7 +414,7 @@ impl Plan {
                 inputs: in_views,
                 outputs: out_views,
                 scratch,
-                bindings: &layout.bindings,
+                bindings: layout.bindings_of(n),
             };
             step(n, &mut || node.op.run(&mut run)).map_err(|error| {
                 let name = node.op.name();
@@ -461,18 +471,24 @@ impl Places<'_, '_, '_> {
         }
     }
 
-    /// A view with a lifetime that the caller bounds.
-    unsafe fn view(&mut self, value: Index) -> TensorRef<'static> {
-        let operand = self.layout.operand(value);
-        let pointer = self.pointer(self.layout.places[value], value);
+    /// Where a value's rows begin that a turn sees.
+    fn rows(&mut self, turn: &Turn, value: Index) -> *mut u8 {
+        let start = self.pointer(self.layout.places[value], value);
+        start.wrapping_add(self.layout.bytes_before(turn, value))
+    }
+
+    /// What a step sees of a value, with a lifetime that the caller bounds.
+    unsafe fn view(&mut self, n: usize, turn: &Turn, value: Index) -> TensorRef<'static> {
+        let operand = self.layout.seen(n, value);
+        let pointer = self.rows(turn, value);
         // SAFETY: the caller drops the view before what it borrows.
         unsafe { TensorRef::new(operand.dtype, &*(operand.shape as *const [usize]), pointer) }
     }
 
     /// As `view`, to write.
-    unsafe fn view_mut(&mut self, value: Index) -> TensorMut<'static> {
-        let operand = self.layout.operand(value);
-        let pointer = self.pointer(self.layout.places[value], value);
+    unsafe fn view_mut(&mut self, n: usize, turn: &Turn, value: Index) -> TensorMut<'static> {
+        let operand = self.layout.seen(n, value);
+        let pointer = self.rows(turn, value);
         // SAFETY: the caller drops the view before what it borrows.
         unsafe { TensorMut::new(operand.dtype, &*(operand.shape as *const [usize]), pointer) }
     }

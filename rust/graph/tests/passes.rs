@@ -54,6 +54,10 @@ fn checked_within(graph: Graph, inputs: &[Tensor], tolerance: f32) -> Plan {
     plan
 }
 
+fn list(items: &[i64]) -> Attr<'static> {
+    Attr::List(items.iter().map(|&n| Attr::Int(Dim::Known(n))).collect())
+}
+
 fn names(plan: &Plan) -> Vec<String> {
     plan.graph()
         .nodes
@@ -310,8 +314,6 @@ fn matrices_are_packed_before_the_runs() {
 fn padding_joins_windows() {
     let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
     let kernel = Variable::new(ramp(&[3, 3, 2, 4]));
-    let list =
-        |sizes: &[i64]| Attr::List(sizes.iter().map(|&n| Attr::Int(Dim::Known(n))).collect());
     for (function, pooled, steps) in [
         (None, false, 1),
         (Some(Function::Relu), true, 2),
@@ -352,4 +354,49 @@ fn a_product_takes_bias_and_activation() {
     let y = map(e, Function::Tanh, &[&y]);
     let plan = checked(trace.finish(&[y]).unwrap(), &[ramp(&[4, 3])]);
     assert_eq!(plan.graph().nodes.len(), 1, "{}", plan.graph());
+}
+
+#[test]
+fn steps_beyond_the_caches_run_on_some_rows_at_a_time() {
+    let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
+    let op = |name: &str, attrs: &[(&'static str, Attr<'static>)]| {
+        builder(name).unwrap()(&Attrs(attrs.iter().cloned().collect())).unwrap()
+    };
+    let trace = Trace::begin();
+    let x = input(&trace, &[0, 64, 64, 8]);
+    let doubled = add(e, &x, &x).unwrap();
+    let window = [("window", list(&[2, 2])), ("strides", list(&[2, 2]))];
+    let pooled = e.one(op("max_pool", &window), &[&doubled]).unwrap();
+    let signs = map(e, Function::Sign, &[&pooled]);
+    let means = e.one(op("mean", &[("axes", list(&[1, 2]))]), &[&signs]);
+    let means = means.unwrap();
+    let total = e
+        .one(op("sum", &[("axes", list(&[0]))]), &[&means])
+        .unwrap();
+    let results = [pooled, means, total];
+    let plan = Plan::new(trace.finish(&results).unwrap(), Options::default()).unwrap();
+    const PART: usize = 9;
+    let (batch, image) = (29 * PART, 64 * 64 * 8);
+    let x = ramp(&[batch, 64, 64, 8]);
+    let layout = plan.layout(&[x.shape()]).unwrap();
+    let rows = layout.rows.as_ref().expect("more than the caches hold");
+    assert!(rows.at_a_time < batch && rows.steps < plan.graph().nodes.len());
+    let all = plan.run(std::slice::from_ref(&x)).unwrap();
+    let mut total = [0.0; 8];
+    for start in (0..batch).step_by(PART) {
+        let part = &x.as_slice::<f32>()[start * image..(start + PART) * image];
+        let part = Tensor::from_slice(part, &[PART, 64, 64, 8]);
+        let part = plan.run(&[part]).unwrap();
+        for (all, part) in all.iter().zip(&part).take(2) {
+            let row = part.size() / PART;
+            let same = &all.as_slice::<f32>()[start * row..(start + PART) * row];
+            assert_eq!(same, part.as_slice::<f32>());
+        }
+        for (total, part) in total.iter_mut().zip(part[2].as_slice::<f32>()) {
+            *total += part;
+        }
+    }
+    for (total, got) in total.iter().zip(all[2].as_slice::<f32>()) {
+        assert!((total - got).abs() < 1e-3, "{total} {got}");
+    }
 }

@@ -16,6 +16,7 @@ use super::elementwise::Elementwise;
 use super::reduce::sum_to;
 use super::{
     Attr, Attrs, Family, Op, Operand, Prepared, Run, Vjp, expect_operands, expect_same_dtype,
+    first_by_rows,
 };
 use crate::emit::Emitter;
 use crate::{
@@ -393,6 +394,10 @@ impl Op for Conv {
         shape.extend(self.windows.sliding.output(&x.shape, &sizes[..rank])?);
         shape.push(kernel.shape[rank + 1].clone());
         Ok(std::iter::once(x.with_shape(shape.into_iter().collect::<Shape>())).collect())
+    }
+
+    fn by_rows(&self, _inputs: &[&Spec], batched: &[bool]) -> bool {
+        first_by_rows(batched)
     }
 
     fn run(&self, call: &mut Run<'_, '_>) -> Result<()> {

@@ -88,6 +88,13 @@ impl Elementwise {
     }
 }
 
+/// `Op::by_rows` of elementwise ops: the first axis of what is batched must be that of the result.
+pub fn elementwise_by_rows(inputs: &[&Spec], batched: &[bool]) -> bool {
+    let ranks = inputs.iter().map(|input| input.shape.rank());
+    let most = ranks.clone().max();
+    (ranks.zip(batched)).all(|(rank, batched)| !batched || Some(rank) == most)
+}
+
 impl Op for Elementwise {
     fn name(&self) -> &'static str {
         self.function.name()
@@ -114,6 +121,10 @@ impl Op for Elementwise {
         }
         let dtype = self.program(&dtypes)?.output_dtype(0);
         Ok(std::iter::once(Spec { dtype, shape }).collect())
+    }
+
+    fn by_rows(&self, inputs: &[&Spec], batched: &[bool]) -> bool {
+        elementwise_by_rows(inputs, batched)
     }
 
     fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {
@@ -339,6 +350,10 @@ impl Op for Cast {
     fn infer(&self, inputs: &[&Spec]) -> Result<Specs> {
         expect_operands(inputs, 1..=1)?;
         Ok(std::iter::once(inputs[0].with_dtype(self.0)).collect())
+    }
+
+    fn by_rows(&self, inputs: &[&Spec], batched: &[bool]) -> bool {
+        elementwise_by_rows(inputs, batched)
     }
 
     fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {

@@ -130,6 +130,11 @@ impl Op for Reshape {
         Ok(one(inputs[0].with_shape(shape)))
     }
 
+    fn by_rows(&self, inputs: &[&Spec], _batched: &[bool]) -> bool {
+        let first = inputs[0].shape.first();
+        first.is_some() && (self.infer(inputs)).is_ok_and(|out| out[0].shape.first() == first)
+    }
+
     fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {
         let bytes = run.inputs[0].bytes();
         run.outputs[0].bytes_mut().copy_from_slice(bytes);

@@ -14,7 +14,8 @@ use smallvec::SmallVec;
 use super::elementwise::{self, Elementwise};
 use super::reduce::sum_to;
 use super::{
-    Attrs, Family, Op, Operand, Prepared, Run, Vjp, expect_operands, expect_same_dtype, layout,
+    Attrs, Family, Op, Operand, Prepared, Run, Vjp, expect_operands, expect_same_dtype,
+    first_by_rows, layout,
 };
 use crate::emit::Emitter;
 use crate::{
@@ -453,6 +454,10 @@ impl Op for Dense {
         }
         let spec = Spec { dtype, shape };
         Ok(std::iter::repeat_n(spec, 1 + usize::from(self.keep)).collect())
+    }
+
+    fn by_rows(&self, inputs: &[&Spec], batched: &[bool]) -> bool {
+        first_by_rows(batched) && inputs[0].shape.rank() > 1
     }
 
     fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {

@@ -100,6 +100,12 @@ pub trait Op: Any + Debug + Send + Sync + 'static {
         false
     }
 
+    /// Whether each row of the results, along the first axis, follows from the same row of the operands that are `batched`, so that the
+    /// op may run on some rows at a time.
+    fn by_rows(&self, _inputs: &[&Spec], _batched: &[bool]) -> bool {
+        false
+    }
+
     /// Whether two runs on equal inputs may differ, or have effects: never folded or merged.
     fn is_stateful(&self) -> bool {
         false
@@ -289,6 +295,11 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     FAMILIES
         .iter()
         .flat_map(|family| family.iter().map(|(name, _)| *name))
+}
+
+/// `Op::by_rows` of ops whose first operand is a batch of examples.
+fn first_by_rows(batched: &[bool]) -> bool {
+    batched[0] && !batched[1..].contains(&true)
 }
 
 /// Checks the number of operands.

@@ -12,7 +12,9 @@ use smallvec::SmallVec;
 use super::real::{Call, RealKernel, real_scratch, run_real};
 use super::reduce::Kind;
 use super::term::{Term, Terms, differentiate};
-use super::{Family, Op, Operand, Run, Vjp, create, expect_operands, expect_same_dtype};
+use super::{
+    Family, Op, Operand, Run, Vjp, create, expect_operands, expect_same_dtype, first_by_rows,
+};
 use crate::emit::Emitter;
 use crate::{
     Bindings, DType, Dim, Error, Result, Shape, Spec, Specs, Value, trace, type_error, value_error,
@@ -505,6 +507,10 @@ impl Op for BatchNormInference {
 
     fn scratch(&self, inputs: &[Operand<'_>], _: &[Operand<'_>], _: &Bindings) -> usize {
         2 * inputs[1].size() * statistics_dtype(inputs[1].dtype).size()
+    }
+
+    fn by_rows(&self, _inputs: &[&Spec], batched: &[bool]) -> bool {
+        first_by_rows(batched)
     }
 
     fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {

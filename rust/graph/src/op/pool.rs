@@ -9,7 +9,7 @@ use kernels::pool::{self, Pooling};
 use smallvec::SmallVec;
 
 use super::conv::Sliding;
-use super::{Attrs, Family, Op, Operand, Run, Vjp, expect_operands};
+use super::{Attrs, Family, Op, Operand, Run, Vjp, expect_operands, first_by_rows};
 use crate::emit::Emitter;
 use crate::{Bindings, Result, Shape, Spec, Specs, Value, type_error, unsupported, value_error};
 
@@ -127,6 +127,10 @@ impl Op for MaxPool {
             specs.push(specs[0].with_dtype(DType::Int32));
         }
         Ok(specs)
+    }
+
+    fn by_rows(&self, _inputs: &[&Spec], batched: &[bool]) -> bool {
+        first_by_rows(batched)
     }
 
     fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {
@@ -299,6 +303,10 @@ impl Op for AvgPool {
             return type_error!("averages are of floats, got {}", inputs[0].dtype);
         }
         Ok(one(self.0.output(inputs[0])?))
+    }
+
+    fn by_rows(&self, _inputs: &[&Spec], batched: &[bool]) -> bool {
+        first_by_rows(batched)
     }
 
     fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {

@@ -159,6 +159,11 @@ impl Op for Reduce {
         reduce::reduce_scratch_len(dtype, shape, &axes) * dtype.size().max(size_of::<f32>())
     }
 
+    fn by_rows(&self, inputs: &[&Spec], _batched: &[bool]) -> bool {
+        let axes = self.axes(inputs[0].shape.rank());
+        axes.is_ok_and(|axes| !axes.contains(&0))
+    }
+
     fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {
         let shape = run.inputs[0].shape;
         let axes = self.axes(shape.len())?;

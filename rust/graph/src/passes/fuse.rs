@@ -13,7 +13,7 @@ use std::sync::Arc;
 use kernels::elementwise::{Compute, Instruction, Op as Function, Program, Value as Slot};
 
 use crate::graph::{Graph, Index, Node, Origin};
-use crate::op::elementwise::{Cast, Elementwise, run_program};
+use crate::op::elementwise::{Cast, Elementwise, elementwise_by_rows, run_program};
 use crate::op::{Op, Operand, Run};
 use crate::{DType, Result, Shape, Spec, Specs};
 
@@ -53,6 +53,10 @@ impl Op for Fused {
                 shape: shape.clone(),
             })
             .collect())
+    }
+
+    fn by_rows(&self, inputs: &[&Spec], batched: &[bool]) -> bool {
+        elementwise_by_rows(inputs, batched)
     }
 
     fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {

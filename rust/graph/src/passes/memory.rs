@@ -1,5 +1,8 @@
 //! Places for every value of a graph, once the unknown sizes are known: one arena, reused when a value has died.
 
+use std::ops::Range;
+
+use super::rows::Rows;
 use crate::buffer::align_up;
 use crate::graph::{Graph, Index, Origin};
 use crate::op::Operand;
@@ -46,6 +49,21 @@ pub struct Layout {
     pub fresh: Vec<bool>,
     /// Bytes of the arena.
     pub arena: usize,
+    /// The steps that run on some rows of the batch at a time.
+    pub rows: Option<Rows>,
+    /// Per value: its sizes in these steps, in `sizes`.
+    few: Vec<(u32, u32)>,
+    /// Per value: whether some of its rows are all that is ever kept of it.
+    passing: Vec<bool>,
+}
+
+/// Some steps that run one after the other.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// The steps.
+    pub steps: Range<usize>,
+    /// The first row of the batch that they see.
+    pub row: usize,
 }
 
 impl Layout {
@@ -63,10 +81,59 @@ impl Layout {
         }
     }
 
+    /// The dtype and sizes of a value as a step sees it.
+    pub fn seen(&self, step: usize, value: Index) -> Operand<'_> {
+        let whole = self.operand(value);
+        if self.rows.as_ref().is_none_or(|rows| step >= rows.steps) {
+            return whole;
+        }
+        let (start, end) = self.few[value];
+        Operand {
+            shape: &self.sizes[start as usize..end as usize],
+            ..whole
+        }
+    }
+
+    /// The bytes of a value in front of the row that a turn's steps see first.
+    pub fn bytes_before(&self, turn: &Turn, value: Index) -> usize {
+        match &self.rows {
+            Some(rows) if turn.steps.end <= rows.steps => {
+                let whole = rows.batched[value] && !self.passing[value];
+                usize::from(whole) * turn.row * (self.operand(value).bytes() / rows.of)
+            }
+            _ => 0,
+        }
+    }
+
+    /// The sizes of the symbols in a step.
+    pub fn bindings_of(&self, step: usize) -> &Bindings {
+        match &self.rows {
+            Some(rows) if step < rows.steps => &rows.bindings,
+            _ => &self.bindings,
+        }
+    }
+
+    /// What runs, in its order.
+    pub fn turns(&self) -> impl Iterator<Item = Turn> {
+        let first = self.rows.as_ref().map_or(0, |rows| rows.steps);
+        let few = (self.rows.iter()).flat_map(move |rows| {
+            let turn = move |row| Turn {
+                steps: 0..first,
+                row,
+            };
+            rows.starts().map(turn)
+        });
+        few.chain(std::iter::once(Turn {
+            steps: first..self.scratch.len(),
+            row: 0,
+        }))
+    }
+
     /// Plans memory.
     ///
     /// Values that are aliases of one memory (`Op::is_alias`) form a group, which lives from its first definition to its
-    /// last use. Groups are placed in the order of definition, at the lowest free offset that fits.
+    /// last use. Groups are placed in the order of definition, at the lowest free offset that fits. Of what only steps use that run on
+    /// some rows at a time, some rows are kept; what they hand on lives from the first step on, as all their turns write it.
     ///
     /// # Errors
     /// `Error::Memory` when no address space holds the values.
@@ -89,6 +156,9 @@ impl Layout {
             copies: Vec::new(),
             fresh: vec![false; graph.variables.len()],
             arena: 0,
+            rows: None,
+            few: Vec::new(),
+            passing: vec![false; count],
         };
         let mut all = 0;
         for (value, info) in graph.values.iter().enumerate() {
@@ -115,6 +185,28 @@ impl Layout {
 
         let mut free = FreeList::default();
         let mut live: Vec<(usize, usize, usize)> = Vec::new();
+        layout.rows = Rows::choose(graph, &layout);
+        if let Some(rows) = &layout.rows {
+            for info in &graph.values {
+                let start = layout.sizes.len() as u32;
+                let shape = info.spec.shape.iter();
+                (layout.sizes).extend(shape.map(|dim| dim.size(&rows.bindings)));
+                layout.few.push((start, layout.sizes.len() as u32));
+            }
+            for &output in graph.nodes[..rows.steps].iter().flat_map(|n| &n.outputs) {
+                let root = group[output];
+                layout.passing[output] = !placed[root] && last_use[root] < rows.steps;
+            }
+            for &output in graph.nodes[..rows.steps].iter().flat_map(|n| &n.outputs) {
+                let root = group[output];
+                if !placed[root] && !layout.passing[output] {
+                    let bytes = align_up(layout.operand(root).bytes());
+                    let offset = free.take(bytes);
+                    live.push((root, offset, bytes));
+                    (layout.places[root], placed[root]) = (Place::Arena(offset), true);
+                }
+            }
+        }
         for (n, node) in graph.nodes.iter().enumerate() {
             if !node.op.is_alias() {
                 for (o, &output) in node.outputs.iter().enumerate() {
@@ -122,7 +214,7 @@ impl Layout {
                     if placed[root] {
                         continue;
                     }
-                    let bytes = align_up(layout.operand(output).bytes());
+                    let bytes = align_up(layout.seen(n, output).bytes());
                     let reused = node.op.inplace().iter().find_map(|&(i, to)| {
                         let input = group[*node.inputs.get(i)?];
                         let dies = to == o && last_use[input] == n;
@@ -134,7 +226,7 @@ impl Layout {
                             .count()
                             == 1;
                         // Equal bytes alone are not enough: eight floats may broadcast to 32 bools.
-                        let (own, new) = (layout.operand(node.inputs[i]), layout.operand(output));
+                        let (own, new) = (layout.seen(n, node.inputs[i]), layout.seen(n, output));
                         let same = own.size() == new.size() && own.bytes() == new.bytes();
                         live.iter()
                             .position(|(r, ..)| dies && alone && same && *r == input)
@@ -147,13 +239,14 @@ impl Layout {
                     (layout.places[root], placed[root]) = (Place::Arena(offset), true);
                 }
             }
-            let inputs: Vec<Operand<'_>> = node.inputs.iter().map(|&i| layout.operand(i)).collect();
-            let outputs: Vec<Operand<'_>> =
-                node.outputs.iter().map(|&o| layout.operand(o)).collect();
+            let seen = |values: &[Index]| -> Vec<Operand<'_>> {
+                values.iter().map(|&value| layout.seen(n, value)).collect()
+            };
+            let (inputs, outputs) = (seen(&node.inputs), seen(&node.outputs));
             let want = if node.op.is_alias() {
                 0
             } else {
-                node.op.scratch(&inputs, &outputs, &layout.bindings)
+                node.op.scratch(&inputs, &outputs, layout.bindings_of(n))
             };
             let offset = free.take(align_up(want));
             layout.scratch.push((offset, want));

@@ -12,6 +12,7 @@ pub mod hoist;
 pub mod memory;
 pub mod padding;
 pub mod prepare;
+pub mod rows;
 
 /// How a graph is optimised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -54,11 +54,15 @@ pub const fn register_bytes(level: Level) -> usize {
     }
 }
 
-/// Bytes of data cache per core.
+/// Bytes of data cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caches {
+    /// Of the first level, per core.
     pub first: usize,
+    /// Of the second level, per core.
     pub second: usize,
+    /// Of the last level, which cores share; of this no more is counted on than others may leave.
+    pub last: usize,
 }
 
 impl Caches {
@@ -66,10 +70,12 @@ impl Caches {
     pub fn of_machine() -> Caches {
         static CACHES: OnceLock<Caches> = OnceLock::new();
         *CACHES.get_or_init(|| {
-            let [first, second] = [1, 2].map(cache_bytes);
+            let [first, second, third] = [1, 2, 3].map(cache_bytes);
+            let second = second.unwrap_or(512 << 10).clamp(256 << 10, 16 << 20);
             Caches {
                 first: first.unwrap_or(32 << 10).clamp(16 << 10, 1 << 20),
-                second: second.unwrap_or(512 << 10).clamp(256 << 10, 16 << 20),
+                second,
+                last: third.unwrap_or(8 << 20).clamp(second, 32 << 20),
             }
         })
     }
@@ -213,6 +219,7 @@ mod tests {
     const CACHES: Caches = Caches {
         first: 48 << 10,
         second: 2 << 20,
+        last: 32 << 20,
     };
 
     #[test]

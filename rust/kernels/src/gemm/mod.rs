@@ -57,6 +57,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+pub use blocking::Caches;
 pub(crate) use blocking::register_bytes;
 pub use driver::{Gemm, Packed, Right, Side, Start, batched, scratch_len};
 pub use epilogue::activate_slice;

@@ -8,7 +8,7 @@ use kernels::gemm::Real;
 use smallvec::SmallVec;
 
 use super::{Conv, ConvInputGradient, ConvWindows};
-use crate::op::{Op, Operand, Prepared, Run};
+use crate::op::{Op, Operand, Prepared, Run, first_by_rows};
 use crate::{Bindings, DType, Dim, Result, Shape, Spec, Specs, Symbol};
 
 /// Images that are reckoned with where their number is unknown.
@@ -193,6 +193,10 @@ impl<C: Convolution> Op for PreparedConv<C> {
         let mut inputs: SmallVec<[&Spec; 4]> = inputs.iter().copied().collect();
         inputs[1] = &self.kernel;
         self.op.infer(&inputs)
+    }
+
+    fn by_rows(&self, _inputs: &[&Spec], batched: &[bool]) -> bool {
+        first_by_rows(batched)
     }
 
     fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {

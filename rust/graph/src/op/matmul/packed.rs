@@ -6,7 +6,7 @@ use kernels::gemm::{Packed, Strided};
 use kernels::level;
 
 use super::{Dense, dense_real, scratch_bytes};
-use crate::op::{Op, Operand, Prepared, Run};
+use crate::op::{Op, Operand, Prepared, Run, first_by_rows};
 use crate::{Bindings, DType, Dim, Result, Shape, Spec, Specs};
 
 /// Items from which on a matrix is packed: below, the call costs more than reading it as it lies.
@@ -93,6 +93,10 @@ impl Op for PackedDense {
         let mut inputs: Vec<&Spec> = inputs.to_vec();
         inputs[1] = &kernel;
         self.dense.infer(&inputs)
+    }
+
+    fn by_rows(&self, inputs: &[&Spec], batched: &[bool]) -> bool {
+        first_by_rows(batched) && inputs[0].shape.rank() > 1
     }
 
     fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {
