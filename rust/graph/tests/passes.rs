@@ -400,3 +400,27 @@ fn steps_beyond_the_caches_run_on_some_rows_at_a_time() {
         assert!((total - got).abs() < 1e-3, "{total} {got}");
     }
 }
+
+#[test]
+fn transposes_join_or_cancel_each_other() {
+    let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
+    for (permutations, left) in [
+        (&[[1, 2, 0], [2, 0, 1]][..], 0),
+        (&[[1, 2, 0], [1, 2, 0]], 1),
+        (&[[1, 2, 0], [1, 2, 0], [1, 2, 0]], 0),
+        (&[[2, 1, 0], [2, 1, 0], [0, 2, 1]], 1),
+        (&[[0, 1, 2]], 0),
+    ] {
+        let trace = Trace::begin();
+        let mut x = input(&trace, &[0, 3, 4]);
+        for axes in permutations {
+            let attrs = Attrs([("axes", list(axes))].into_iter().collect());
+            x = e
+                .one(builder("transpose").unwrap()(&attrs).unwrap(), &[&x])
+                .unwrap();
+        }
+        let y = map(e, Function::Exp, &[&x]);
+        let plan = checked(trace.finish(&[y]).unwrap(), &[ramp(&[2, 3, 4])]);
+        assert_eq!(plan.graph().nodes.len(), left + 1, "{}", plan.graph());
+    }
+}

@@ -210,7 +210,11 @@ impl Op for Bitcast {
 pub struct Transpose(pub Option<SmallVec<[i64; 4]>>);
 
 impl Transpose {
-    fn axes(&self, rank: usize) -> Result<SmallVec<[usize; 4]>> {
+    /// The axis that each axis of the result is.
+    ///
+    /// # Errors
+    /// `Error::Value` when they are no permutation of so many.
+    pub fn axes(&self, rank: usize) -> Result<SmallVec<[usize; 4]>> {
         let Some(axes) = &self.0 else {
             return Ok((0..rank).rev().collect());
         };

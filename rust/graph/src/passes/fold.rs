@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! %2 = add(constant, constant)             =>   %2 = constant
-//! %4 = transpose[1, 0](transpose[1, 0](%1))  =>   %1
+//! %4 = transpose(transpose(%1))            =>   %1
 //! ```
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use crate::graph::{Graph, Index, Origin};
+use crate::graph::{Graph, Index, Node, Origin};
+use crate::op::layout::Transpose;
 use crate::{Value, apply};
 
 /// Constants above this many bytes are left to be computed by the run.
@@ -55,6 +57,37 @@ pub fn fold_constants(graph: &mut Graph) {
             }
         }
     }
+}
+
+/// Lets a transpose of a transpose be one, or none where they cancel each other.
+pub fn join_transposes(graph: &mut Graph) {
+    let mut with: HashMap<Index, Index> = HashMap::new();
+    for n in 0..graph.nodes.len() {
+        let node = &graph.nodes[n];
+        let axes = |node: &Node| {
+            let rank = graph.spec(node.outputs[0]).shape.rank();
+            node.op.downcast::<Transpose>()?.axes(rank).ok()
+        };
+        let Some(mut own) = axes(node) else { continue };
+        let (mut from, output) = (node.inputs[0], node.outputs[0]);
+        from = *with.get(&from).unwrap_or(&from);
+        if let Some(before) = graph.producer(from)
+            && let Some(first) = axes(before)
+        {
+            own.iter_mut().for_each(|axis| *axis = first[*axis]);
+            from = before.inputs[0];
+        }
+        if own.iter().enumerate().all(|(i, &axis)| i == axis) {
+            with.insert(output, from);
+        } else {
+            let node = &mut graph.nodes[n];
+            node.op = Arc::new(Transpose(Some(
+                own.iter().map(|&axis| axis as i64).collect(),
+            )));
+            node.inputs[0] = from;
+        }
+    }
+    graph.replace_uses(&with);
 }
 
 /// Lets the uses of a call that changes nothing be those of its operand.

@@ -23,6 +23,7 @@ pub struct Options {
 
 /// The passes, in their order.
 const PASSES: &[fn(&mut Graph)] = &[
+    fold::join_transposes,
     fold::drop_identities,
     fold::fold_constants,
     merge_equal,
