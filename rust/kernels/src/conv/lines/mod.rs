@@ -83,11 +83,15 @@ impl Cut {
         let balanced = middle.div_ceil(wanted.div_ceil(planes));
         let lines = source.lines_within(room).min(balanced).max(1);
         // The kernel passes by once for all images of a task.
-        let images = match outer {
+        let most = match outer {
             1 if lines == middle => (room / source.lines_len(middle)).min(planes.div_ceil(wanted)),
             _ => 1,
         };
-        let images = images.max(1);
+        // As many as leave the busiest worker the least.
+        let images = (1..=most.max(1))
+            .rev()
+            .min_by_key(|images| planes.div_ceil(*images).div_ceil(workers) * images)
+            .unwrap_or(1);
         let bands = planes.div_ceil(images) * middle.div_ceil(lines);
         // Few lines: several tasks for one, each with some of the columns.
         let panels = columns.div_ceil(width).max(1);
