@@ -77,7 +77,22 @@ impl<const OF: usize> Task for Line<'_, OF> {
         } = self;
         let (w, channels, len) = (&pooling.window, pooling.channels, I::F32::LEN);
         let image = image * w.input_len();
-        let rows = [w.taps(0, i), w.taps(1, j)];
+        // Positions from a tap to the next along each dimension, and from the first tap to the last along the outer two.
+        let [_, lines, width] = w.input;
+        let steps = [
+            w.dilation[0] * lines * width,
+            w.dilation[1] * width,
+            w.dilation[2],
+        ];
+        let outer = [w.taps(0, i), w.taps(1, j)];
+        let rows = outer.each_ref().map(|taps| taps.len());
+        let reach = |axis: usize| rows[axis].saturating_sub(1) * steps[axis];
+        let reach = reach(0) + reach(1);
+        let line = if rows.contains(&0) {
+            0
+        } else {
+            w.place(0, i, outer[0].start) * lines + w.place(1, j, outer[1].start)
+        };
         let inside = w.inside(2);
         for k in 0..w.output[2] {
             let taps = if inside.contains(&k) {
@@ -85,38 +100,46 @@ impl<const OF: usize> Task for Line<'_, OF> {
             } else {
                 w.taps(2, k)
             };
-            let count = rows[0].len() * rows[1].len() * taps.len();
+            let count = rows[0] * rows[1] * taps.len();
             let divisor = isa.splat(count.max(1) as f32);
+            let (mut start, mut last) = (0, 0);
+            if count > 0 {
+                start = line * width + w.place(2, k, taps.start);
+                last = start + reach + (taps.len() - 1) * steps[2];
+            }
             for channel in (0..channels).step_by(len) {
                 let width = len.min(channels - channel);
+                // What a whole register reads behind the channels is not kept.
+                let whole = (image + last) * channels + channel + len <= x.len();
+                let load = |position: usize| {
+                    let from = (image + position) * channels + channel;
+                    if whole {
+                        // SAFETY: no tap stands behind the last one, whose register was found in the slice.
+                        unsafe { I::F32::load_ptr(isa, x.as_ptr().add(from)) }
+                    } else {
+                        I::F32::load_partial(isa, &x[from..from + width])
+                    }
+                };
                 let mut total = I::F32::zero(isa);
                 let mut place = isa.splat_i32(-1);
-                let mut first = true;
-                for a in rows[0].clone() {
-                    for b in rows[1].clone() {
-                        let row = w.place(0, i, a) * w.input[1] + w.place(1, j, b);
-                        for c in taps.clone() {
-                            let position = row * w.input[2] + w.place(2, k, c);
-                            let from = (image + position) * channels + channel;
-                            // What a whole register reads behind the channels is not kept.
-                            let x = if from + len <= x.len() {
-                                // SAFETY: as was just checked.
-                                unsafe { I::F32::load_ptr(isa, x.as_ptr().add(from)) }
-                            } else {
-                                I::F32::load_partial(isa, &x[from..from + width])
-                            };
-                            let here = isa.splat_i32(position as i32);
+                if OF != AVERAGE && count > 0 {
+                    (total, place) = (load(start), isa.splat_i32(start as i32));
+                }
+                for a in 0..rows[0] {
+                    for b in 0..rows[1] {
+                        let row = start + a * steps[0] + b * steps[1];
+                        for c in 0..taps.len() {
+                            let position = row + c * steps[2];
+                            let x = load(position);
                             if OF == AVERAGE {
                                 total = total + x;
-                            } else if std::mem::take(&mut first) {
-                                (total, place) = (x, here);
+                            } else if OF == MAXIMUM {
+                                total = total.maximum(x);
                             } else {
                                 // Greater, or the first NaN; the first of equals stays.
                                 let stays = x.le(total) | total.is_nan();
                                 total = total.select(stays, x);
-                                if OF == PLACE {
-                                    place = place.select(stays, here);
-                                }
+                                place = place.select(stays, isa.splat_i32(position as i32));
                             }
                         }
                     }
