@@ -15,7 +15,7 @@ pub trait Real: gemm::Real + attention::Compiled {
     fn from_f64(x: f64) -> Self;
     /// The same number in double precision.
     fn to_f64(self) -> f64;
-    /// The exponential of each lane.
+    /// The exponential of each lane, none of which is above 88; it may be zero where it would not be normal.
     fn exp<I: Isa>(isa: I, x: Self::Lanes<I>) -> Self::Lanes<I>;
     /// The hyperbolic tangent of each lane.
     fn tanh<I: Isa>(isa: I, x: Self::Lanes<I>) -> Self::Lanes<I>;
@@ -41,7 +41,7 @@ impl Real for f32 {
 
     #[inline(always)]
     fn exp<I: Isa>(isa: I, x: I::F32) -> I::F32 {
-        math::exp(isa, x)
+        math::bounded_exp(isa, x)
     }
 
     #[inline(always)]

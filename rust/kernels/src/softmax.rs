@@ -1,5 +1,5 @@
 //! Softmax, its logarithm, and the cross-entropies that are computed with it.
-use simd::{Float, Isa, Lanes, Task, dispatch};
+use simd::{Float, Isa, Lanes, Task, dispatch, unrolled};
 
 use crate::Element;
 use crate::real::{MAX_LANES, Real, load_at, load_or, store_at};
@@ -83,11 +83,21 @@ fn row<T: Real, I: Isa>(isa: I, x: &[T], out: &mut [T], log: bool) {
 /// The greatest item in every lane.
 #[inline(always)]
 fn greatest<T: Real, I: Isa>(isa: I, x: &[T]) -> T::Lanes<I> {
-    let mut greatest = T::Lanes::<I>::splat(isa, T::LEAST);
+    let len = T::Lanes::<I>::LEN;
+    // Four registers at a time, as each maximum waits for the one before it.
+    let mut four = [T::Lanes::<I>::splat(isa, T::LEAST); 4];
+    let groups = x.chunks_exact(4 * len);
+    let rest = groups.remainder();
+    for x in groups {
+        unrolled!(PART < 4, {
+            four[PART % 4] = four[PART % 4].max(T::Lanes::<I>::load(isa, &x[PART % 4 * len..]));
+        });
+    }
+    let mut greatest = four[0].max(four[1]).max(four[2].max(four[3]));
     let mut i = 0;
-    while i < x.len() {
-        greatest = greatest.max(load_or::<T, I>(isa, x, i, T::LEAST));
-        i += T::Lanes::<I>::LEN;
+    while i < rest.len() {
+        greatest = greatest.max(load_or::<T, I>(isa, rest, i, T::LEAST));
+        i += len;
     }
     T::Lanes::<I>::splat(isa, greatest.max_lane())
 }
@@ -100,15 +110,27 @@ fn exp_sum<T: Real, I: Isa>(
     greatest: T::Lanes<I>,
     mut out: Option<&mut [T]>,
 ) -> T {
-    let mut sum = T::Lanes::<I>::splat(isa, T::default());
-    let mut i = 0;
-    while i < x.len() {
-        let e = T::exp(isa, load_or::<T, I>(isa, x, i, T::LEAST) - greatest);
-        sum = sum + e;
-        if let Some(out) = &mut out {
-            store_at::<T, I>(e, out, i);
+    let len = T::Lanes::<I>::LEN;
+    let mut sum = T::Lanes::<I>::zero(isa);
+    let whole = x.chunks_exact(len);
+    let rest = whole.remainder();
+    if let Some(out) = &mut out {
+        for (x, out) in whole.zip(out.chunks_exact_mut(len)) {
+            let e = T::exp(isa, T::Lanes::<I>::load(isa, x) - greatest);
+            sum = sum + e;
+            e.store(out);
         }
-        i += T::Lanes::<I>::LEN;
+    } else {
+        for x in whole {
+            sum = sum + T::exp(isa, T::Lanes::<I>::load(isa, x) - greatest);
+        }
+    }
+    if !rest.is_empty() {
+        let e = T::exp(isa, load_or::<T, I>(isa, rest, 0, T::LEAST) - greatest);
+        sum = sum + e;
+        if let Some(out) = out {
+            store_at::<T, I>(e, out, x.len() - rest.len());
+        }
     }
     sum.sum()
 }

@@ -1,4 +1,4 @@
-//! Elementary functions over lanes of `f32`, within 2.1 ULP of the true value.
+//! Elementary functions over lanes of `f32`, within 2.1 ULP of the true value (2.4 without fused operations).
 //!
 //! Special values are those of C: infinities, NaN and signed zeros come out as expected unless said otherwise.
 //! The polynomials are minimax fits of the remainder after the leading terms of each series.
@@ -47,8 +47,18 @@ fn exp_parts<I: Isa>(isa: I, x: I::F32) -> (I::I32, I::F32) {
 #[inline(always)]
 fn exp_parts_of_sum<I: Isa>(isa: I, x: I::F32, low: I::F32) -> (I::I32, I::F32) {
     let n = (x * isa.splat(std::f32::consts::LOG2_E)).round();
-    let r = n.neg_mul_add(isa.splat(LN_2_HIGH), x);
-    let r = n.neg_mul_add(isa.splat(LN_2_LOW), r) + low;
+    (n.trunc_i32(), expm1_near(isa, less_ln_2(isa, x, n) + low))
+}
+
+/// `x - n ln 2`.
+#[inline(always)]
+fn less_ln_2<I: Isa>(isa: I, x: I::F32, n: I::F32) -> I::F32 {
+    n.neg_mul_add(isa.splat(LN_2_LOW), n.neg_mul_add(isa.splat(LN_2_HIGH), x))
+}
+
+/// `e^r - 1` for `|r| <= ln 2 / 2`.
+#[inline(always)]
+fn expm1_near<I: Isa>(isa: I, r: I::F32) -> I::F32 {
     let q = polynomial(
         isa,
         r,
@@ -61,7 +71,7 @@ fn exp_parts_of_sum<I: Isa>(isa: I, x: I::F32, low: I::F32) -> (I::I32, I::F32) 
             1.991_842_7e-4,
         ],
     );
-    (n.trunc_i32(), (r * r).mul_add(q, r))
+    (r * r).mul_add(q, r)
 }
 
 /// `e^x`.
@@ -70,6 +80,25 @@ pub fn exp<I: Isa>(isa: I, x: I::F32) -> I::F32 {
     // Bounds beyond which the result is 0 or infinity; NaN passes, as the second operand of `min` and `max`.
     let x = isa.splat(89.0).min(isa.splat(-104.0).max(x));
     scaled(isa, exp_parts(isa, x))
+}
+
+/// `2^n` and `e^r - 1` with `e^x = 2^n e^r`, for `x <= 88`; `2^n` is zero where the result would not be normal.
+#[inline(always)]
+fn bounded_exp_parts<I: Isa>(isa: I, x: I::F32) -> (I::F32, I::F32) {
+    // Below, the exponent is that of zero; NaN passes.
+    let x = isa.splat(-88.0).max(x);
+    // So large a number has no room for fractions: its last bits are the exponent of 2^n.
+    let large = isa.splat(12_582_912.0 + 127.0);
+    let rounded = x.mul_add(isa.splat(std::f32::consts::LOG2_E), large);
+    let power = I::F32::from_bits(rounded.to_bits().shl::<23>());
+    (power, expm1_near(isa, less_ln_2(isa, x, rounded - large)))
+}
+
+/// `e^x` for `x <= 88`, in fewer steps than [`exp`]; zero where the result would not be normal.
+#[inline(always)]
+pub fn bounded_exp<I: Isa>(isa: I, x: I::F32) -> I::F32 {
+    let (power, p) = bounded_exp_parts(isa, x);
+    p.mul_add(power, power)
 }
 
 /// `2^n (1 + p)`.
@@ -172,24 +201,11 @@ fn log_of_sum<I: Isa>(isa: I, x: I::F32, low: I::F32) -> I::F32 {
 /// The hyperbolic tangent.
 #[inline(always)]
 pub fn tanh<I: Isa>(isa: I, x: I::F32) -> I::F32 {
+    // y / (y + 2) with y = e^2t - 1, which is 1 beyond 10.
     let t = isa.splat(10.0).min(x.abs());
-    let square = t * t;
-    let p = polynomial(
-        isa,
-        square,
-        [
-            -0.333_333_16,
-            0.133_325_86,
-            -5.385_231e-2,
-            2.107_168e-2,
-            -6.274_24e-3,
-        ],
-    );
-    let near = (t * square).mul_add(p, t);
-    // 1 - 2 / (e^2x + 1), which is 1 beyond 10.
-    let one = isa.splat(1.0);
-    let far = one - isa.splat(2.0) / (exp(isa, t + t) + one);
-    far.select(t.gt(isa.splat(0.55)), near).copysign(x)
+    let (power, p) = bounded_exp_parts(isa, t + t);
+    let y = p.mul_add(power, power - isa.splat(1.0));
+    (y / (y + isa.splat(2.0))).copysign(x)
 }
 
 /// The logistic function `1 / (1 + e^-x)`.
@@ -197,7 +213,7 @@ pub fn tanh<I: Isa>(isa: I, x: I::F32) -> I::F32 {
 pub fn sigmoid<I: Isa>(isa: I, x: I::F32) -> I::F32 {
     // As e^x / (1 + e^x) on the negative side, where the other form would round twice as much.
     let one = isa.splat(1.0);
-    let e = exp(isa, -x.abs());
+    let e = bounded_exp(isa, -x.abs());
     e.select(x.lt(isa.splat(0.0)), one) / (one + e)
 }
 
