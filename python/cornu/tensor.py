@@ -115,12 +115,15 @@ def convert_to_tensor(value: Any, dtype: Any = None) -> Tensor:
         value: a tensor, variable, array, number or nested list of numbers.
         dtype: dtype of the result; None keeps the dtype of an array and makes Python floats
             `floatx()` and Python integers int32.
+
+    Raises:
+        OverflowError: if the dtype does not hold a Python integer.
     """
     if dtype is not None:
         dtype = standardize_dtype(dtype)
     if isinstance(value, Tensor) and (dtype is None or value.dtype == dtype):
         return value
-    return _cornu.tensor(value, dtype)
+    return _cornu.tensor(value, dtype, exact=True)
 
 
 def holds_strings(value: Any) -> bool:

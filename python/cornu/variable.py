@@ -289,10 +289,9 @@ class Variable:
 
         Raises:
             ValueError: if the shape differs.
+            OverflowError: if the dtype does not hold a Python integer.
         """
-        value = convert_to_tensor(value)
-        if value.dtype != self._dtype:
-            value = _cast(value, dtype=self._dtype)
+        value = convert_to_tensor(value, self._dtype)
         self.check_shape(value)
         if state.stateless is not None:
             state.stateless.add_update((self, value))

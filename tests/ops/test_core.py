@@ -6,6 +6,7 @@ import os
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
+import jax
 import keras
 import numpy as np
 import pytest
@@ -39,6 +40,99 @@ def test_conversion():
     assert not ops.is_tensor(v)
     assert ops.cast(v, "int32").dtype == "int32"
     np.testing.assert_array_equal(ops.cast(X, "int8"), keras.ops.cast(X, "int8"))
+
+
+# What a Python integer that a dtype may not hold is given to; whether Keras on JAX refuses it.
+INTEGERS = {
+    "scalar": (lambda k: k.ops.convert_to_tensor(2**40, "int32"), True),
+    "scalar below": (lambda k: k.ops.convert_to_tensor(-1, "uint8"), True),
+    "scalar without dtype": (lambda k: k.ops.convert_to_tensor(2**31), True),
+    "more than 64 bits": (lambda k: k.ops.convert_to_tensor(10**30), True),
+    "list": (lambda k: k.ops.convert_to_tensor([1, 300], "uint8"), True),
+    "list without dtype": (lambda k: k.ops.convert_to_tensor([[1], [2**40]]), True),
+    "list of more than 64 bits": (lambda k: k.ops.convert_to_tensor([10**30]), True),
+    "cast": (lambda k: k.ops.cast(300, "uint8"), True),
+    "cast of a list": (lambda k: k.ops.cast([-129], "int8"), True),
+    "variable": (lambda k: k.Variable(300, dtype="uint8"), True),
+    "assignment": (lambda k: k.Variable(1, dtype="uint8").assign(300), True),
+    "operand of 32 bits": (lambda k: k.ops.ones(2, "int32") + 2**40, True),
+    "edges": (lambda k: k.ops.convert_to_tensor([-(2**31), 2**31 - 1]), False),
+    "edges of a dtype": (lambda k: k.ops.cast([0, 255], "uint8"), False),
+    "float": (lambda k: k.ops.convert_to_tensor(10**30, "float32"), False),
+    "list of floats": (lambda k: k.ops.convert_to_tensor([2**40], "float32"), False),
+    "truth": (lambda k: k.ops.convert_to_tensor([0, 300], "bool"), False),
+    "array": (lambda k: k.ops.convert_to_tensor(np.array([300]), "uint8"), False),
+    "operand": (lambda k: k.ops.ones(2, "uint8") + 300, False),
+    "operand before": (lambda k: 200 + k.ops.ones(2, "int8"), False),
+    "negative operand": (lambda k: k.ops.maximum(k.ops.ones(2, "uint8"), -1), False),
+    "operand of bits": (lambda k: k.ops.bitwise_and(k.ops.ones(2, "uint8"), 300), False),
+    "fill": (lambda k: k.ops.full((2,), 300, "uint8"), False),
+    "fill of pads": (
+        lambda k: k.ops.pad(k.ops.ones(2, "uint8"), [[1, 1]], constant_values=300),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", INTEGERS)
+def test_integers_that_a_dtype_may_not_hold(name):
+    make, refused = INTEGERS[name]
+    with jax.enable_x64(False):
+        if refused:
+            for library in (keras, cornu):
+                with pytest.raises(OverflowError):
+                    make(library)
+            return
+        found, expected = (np.asarray(make(library)) for library in (cornu, keras))
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_integers_of_64_bits():
+    for number, dtype in ((2**40, "int64"), (-(2**63), "int64"), (2**64 - 1, "uint64")):
+        assert np.asarray(ops.convert_to_tensor(number, dtype)) == number
+        assert np.asarray(ops.convert_to_tensor([number], dtype)) == [number]
+        assert np.asarray(ops.zeros((), dtype) + number) == number
+    with pytest.raises(OverflowError, match=r"18446744073709551616.*uint64"):
+        ops.convert_to_tensor(2**64, "uint64")
+
+
+def test_sizes_of_more_than_64_bits():
+    with pytest.raises(TypeError):
+        keras.ops.zeros((10**30,))
+    with pytest.raises(TypeError, match=r"`shape` must be an integer below 2\*\*63, got 1e30"):
+        ops.zeros((10**30,))
+
+
+# numpy's functions give arrays; operators with an array on the left give tensors.
+NUMPY = {
+    "sqrt": lambda x: np.sqrt(x),
+    "add": lambda x: np.add(np.ones(2, "float32"), x),
+    "both": lambda x: np.multiply(x, x),
+    "reduced": lambda x: np.maximum.reduce(x),
+    "into an array": lambda x: np.add(x, 1, out=np.zeros(2)),
+    "plus": lambda x: np.ones(2, "float32") + x,
+    "number": lambda x: np.float32(3) * x,
+    "compared": lambda x: np.ones(2, "float32") >= x,
+    "product": lambda x: np.ones((2, 2), "float32") @ x,
+}
+
+
+@pytest.mark.parametrize("name", NUMPY)
+def test_functions_and_operators_of_numpy(name):
+    with jax.enable_x64(False):
+        found, expected = (
+            NUMPY[name](library.ops.convert_to_tensor([1.0, 4.0])) for library in (cornu, keras)
+        )
+    array = isinstance(expected, np.ndarray | np.generic)
+    assert isinstance(found, type(expected) if array else _cornu.Tensor)
+    np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
+    assert np.asarray(found).dtype == np.asarray(expected).dtype
+
+
+def test_functions_of_numpy_see_no_values_in_a_trace():
+    with pytest.raises(_cornu.TraceError):
+        _cornu.trace(lambda x: [ops.convert_to_tensor(np.sqrt(x))], [((2,), "float32")])
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "float16", "bool"])

@@ -39,10 +39,13 @@ def convert_to_tensor(
     Returns:
         A tensor of the shape of `x`.
 
+    Raises:
+        OverflowError: the dtype does not hold a Python integer.
+
     >>> ops.convert_to_tensor([1.0, 2.0]).dtype
     'float32'
     """
-    return as_tensor(x, None if dtype is None else standardize_dtype(dtype))
+    return as_tensor(x, None if dtype is None else standardize_dtype(dtype), exact=True)
 
 
 def convert_to_numpy(x: Any) -> np.ndarray:
@@ -83,7 +86,7 @@ def cast(x: Any, dtype: Any) -> Tensor:
     Returns:
         A tensor of the same shape.
     """
-    return as_tensor(as_tensor(x), standardize_dtype(dtype))
+    return as_tensor(x, standardize_dtype(dtype), exact=True)
 
 
 @op

@@ -15,10 +15,14 @@ def is_inexact(dtype: str) -> bool:
     return dtype.startswith(("float", "bfloat", "complex"))
 
 
-def as_tensor(x: Any, dtype: str | None = None) -> Tensor:
-    """The value as a tensor, of this dtype if one is given."""
+def as_tensor(x: Any, dtype: str | None = None, exact: bool = False) -> Tensor:
+    """The value as a tensor, of this dtype if one is given.
+
+    A Python integer that the dtype does not hold is an error if it shall be exact; as an operand
+    it wraps.
+    """
     if not isinstance(x, Tensor):
-        x = x.__tensor__() if hasattr(x, "__tensor__") else tensor(x, dtype)
+        x = x.__tensor__() if hasattr(x, "__tensor__") else tensor(x, dtype, exact)
     return x if dtype is None or x.dtype == dtype else _cast(x, dtype=dtype)
 
 

@@ -4,7 +4,7 @@ use graph::op::{Attr, Attrs, builder};
 use graph::promotion::{Promoted, promote};
 use graph::{DType, Tensor, Value, apply};
 use num_complex::Complex;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyComplex, PyFloat, PyInt, PyList, PyString, PyTuple};
 
@@ -61,7 +61,7 @@ impl Operand {
             return Operand::read(&object.call_method0("__tensor__")?);
         }
         if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
-            return sequence(object);
+            return sequence(object, None);
         }
         if object.hasattr("__array__")? || object.hasattr("__dlpack__")? {
             return Ok(Operand::Value(Value::concrete(
@@ -100,6 +100,10 @@ impl Operand {
             Operand::Value(value) => cast(&value, dtype),
             Operand::Bool(flag) => scalar(f64::from(u8::from(flag))),
             Operand::Float(number) => scalar(number),
+            // What Python's integers become by themselves wraps in a narrower dtype, as a cast does.
+            Operand::Int(number) if !fits(number, dtype) => {
+                cast(&Operand::Int(number).into_own_value()?, dtype)
+            }
             Operand::Int(number) => match dtype {
                 // These hold more digits than a double.
                 DType::Int64 => Ok(Value::concrete(Tensor::scalar(number as i64))),
@@ -127,7 +131,18 @@ impl Operand {
     /// The operand as a value of the dtype that it has by itself.
     pub fn into_own_value(self) -> PyResult<Value> {
         let dtype = self.dtype();
+        self.check_range(dtype)?;
         self.into_value(dtype)
+    }
+
+    /// Refuses a Python integer that a dtype does not hold.
+    fn check_range(&self, dtype: DType) -> PyResult<()> {
+        match self {
+            Operand::Int(number) if !fits(*number, dtype) => Err(PyOverflowError::new_err(
+                format!("Python integer {number} out of bounds for {dtype}"),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// The dtype when nothing else decides it.
@@ -136,8 +151,18 @@ impl Operand {
     }
 }
 
-/// A list or tuple: numbers through numpy, with the dtypes that Python numbers have here; tensors stacked.
-fn sequence(object: &Bound<'_, PyAny>) -> PyResult<Operand> {
+/// Whether a dtype holds an integer; floats, complex numbers and truth take any.
+fn fits(number: i128, dtype: DType) -> bool {
+    let bits = 8 * dtype.size() as u32;
+    if dtype.is_signed() {
+        (-(1 << (bits - 1))..1 << (bits - 1)).contains(&number)
+    } else {
+        !dtype.is_unsigned() || (0..1 << bits).contains(&number)
+    }
+}
+
+/// A list or tuple: numbers through numpy, with the dtypes that Python numbers have here or one that is wanted; tensors stacked.
+fn sequence(object: &Bound<'_, PyAny>, wanted: Option<DType>) -> PyResult<Operand> {
     let py = object.py();
     if holds_tensor(object)? {
         let stacked = py.import("cornu.ops")?.call_method1("stack", (object,))?;
@@ -145,6 +170,18 @@ fn sequence(object: &Bound<'_, PyAny>) -> PyResult<Operand> {
     }
     let array = numpy(py)?.call_method1("asarray", (object,))?;
     let kind: String = array.getattr("dtype")?.getattr("kind")?.extract()?;
+    let integer = wanted.unwrap_or(DType::Int32);
+    if "iuO".contains(&kind) && integer.is_integer() && is_plain(object)? {
+        // numpy refuses what the dtype does not hold.
+        match numpy(py)?.call_method1("asarray", (object, integer.name())) {
+            Ok(array) => {
+                let tensor = Borrowed::array(&array)?.to_tensor()?;
+                return Ok(Operand::Value(Value::concrete(tensor)));
+            }
+            Err(error) if error.is_instance_of::<PyOverflowError>(py) => return Err(error),
+            Err(_) => {}
+        }
+    }
     if !"biufc".contains(&kind) && kind != "V" {
         return Err(PyTypeError::new_err(format!(
             "A tensor cannot be made of {}",
@@ -160,7 +197,6 @@ fn sequence(object: &Bound<'_, PyAny>) -> PyResult<Operand> {
     // numpy's defaults are 64 bits wide; they stand for Python numbers unless an element was a numpy object.
     let weak = match value.dtype() {
         DType::Float64 if is_plain(object)? => Some(floatx()),
-        DType::Int64 if is_plain(object)? => Some(DType::Int32),
         DType::Complex128 if is_plain(object)? => Some(DType::Complex64),
         _ => None,
     };
@@ -321,20 +357,31 @@ fn owned<'a>(name: &str, object: &Bound<'_, PyAny>) -> PyResult<Attr<'a>> {
 
 /// A tensor of a number, array, nested sequence, or anything that numpy or DLPack understands.
 ///
-/// Arrays keep their dtype; Python floats become the default float, Python ints int32. The data are copied.
+/// Arrays keep their dtype; Python floats become the default float, Python ints int32. The data are copied. Python ints that the
+/// dtype does not hold are errors if they shall be `exact`, else they wrap if they have 32 bits.
 #[pyfunction]
-#[pyo3(name = "tensor", signature = (value, dtype=None))]
+#[pyo3(name = "tensor", signature = (value, dtype=None, exact=false))]
 pub fn make_tensor(
     py: Python<'_>,
     value: &Bound<'_, PyAny>,
     dtype: Option<&str>,
+    exact: bool,
 ) -> PyResult<Py<tensor::Tensor>> {
-    let operand = Operand::read(value)?;
-    let dtype = match dtype {
-        Some(name) => DType::from_name(name)
-            .ok_or_else(|| PyValueError::new_err(format!("Invalid dtype: {name}")))?,
-        None => operand.dtype(),
+    let wanted = dtype
+        .map(|name| {
+            DType::from_name(name)
+                .ok_or_else(|| PyValueError::new_err(format!("Invalid dtype: {name}")))
+        })
+        .transpose()?;
+    let operand = if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
+        sequence(value, wanted)?
+    } else {
+        Operand::read(value)?
     };
+    let dtype = wanted.unwrap_or_else(|| operand.dtype());
+    if exact {
+        operand.check_range(dtype)?;
+    }
     if let (Operand::Value(given), Ok(same)) = (&operand, value.cast::<tensor::Tensor>())
         && given.dtype() == dtype
     {

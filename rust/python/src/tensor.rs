@@ -340,14 +340,10 @@ impl Tensor {
         drop(unsafe { Box::from_raw((*view).internal.cast::<Held>()) });
     }
 
-    /// numpy leaves mixed operators to this class.
+    /// numpy leaves mixed operators to this class; its functions take a tensor as an array.
     #[classattr]
     #[pyo3(name = "__array_priority__")]
     const ARRAY_PRIORITY: f64 = 1000.0;
-    /// numpy leaves mixed operators to this class.
-    #[classattr]
-    #[pyo3(name = "__array_ufunc__")]
-    const ARRAY_UFUNC: Option<bool> = None;
 }
 
 /// What a buffer view points to.

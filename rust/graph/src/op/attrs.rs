@@ -199,6 +199,10 @@ fn as_dim(name: &str, attr: &Attr<'_>) -> Result<Dim> {
     match attr {
         Attr::Int(dim) => Ok(dim.clone()),
         Attr::Bool(value) => Ok(Dim::Known(i64::from(*value))),
+        // What has more digits comes as a float.
+        Attr::Float(value) if value.abs() >= i64::MAX as f64 => {
+            type_error!("`{name}` must be an integer below 2**63, got {value:e}")
+        }
         other => type_error!("`{name}` must be an integer, got {other:?}"),
     }
 }
