@@ -23,7 +23,7 @@ def _segmented(data: Any, segment_ids: Any, num_segments: Any, mode: str, empty:
     if num_segments is None:
         num_segments = int(ids.numpy().max()) + 1 if ids.size else 0
     # Negative ids belong to no segment, like those beyond the last, which nothing is written for.
-    ids = _select(ids < 0, as_tensor(num_segments, "int32"), ids)
+    ids = _select(ids < 0, as_tensor(2**31 - 1, "int32"), ids)
     base = full((num_segments, *data.shape[1:]), empty(data.dtype), data.dtype)
     return _scatter_nd(base, _reshape(ids, shape=(-1, 1)), data, mode=mode)
 
