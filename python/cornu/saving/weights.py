@@ -6,7 +6,6 @@ attribute's name, and the members of a list or dict under their classes' names, 
 
 from __future__ import annotations
 
-import functools
 import math
 import types
 import warnings
@@ -69,15 +68,14 @@ def _attributes_of(base: type) -> frozenset[str]:
 _inherited: dict[type, frozenset[str]] = {}
 
 
-@functools.cache
-def _attributes_of_class(cls: type) -> frozenset[str]:
+def _attributes_of_class(cls: type) -> set[str]:
     """Returns the attributes that a class itself gives its objects, without methods."""
-    return frozenset(
+    return {
         name
         for base in cls.__mro__
         for name, value in vars(base).items()
         if not isinstance(value, types.FunctionType)
-    )
+    }
 
 
 def walk(
