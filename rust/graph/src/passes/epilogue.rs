@@ -134,11 +134,10 @@ fn fuse_bias(
         return None;
     }
     let (a, b, sum) = (node.inputs[0], node.inputs[1], node.outputs[0]);
-    let (value, bias) = match viewed_product(graph, a, counts) {
-        Some(_) => (a, b),
-        None => (b, a),
+    let ((producer, op), value, bias) = match viewed_product(graph, a, counts) {
+        Some(found) => (found, a, b),
+        None => (viewed_product(graph, b, counts)?, b, a),
     };
-    let (producer, op) = viewed_product(graph, value, counts)?;
     let (product, scope) = (producer.outputs[0], producer.scope.clone());
     let mut inputs = producer.inputs.to_vec();
     let units = graph.spec(product).shape.last()?.clone();
