@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use crate::buffer::Buffer;
 use crate::graph::{Graph, Index, Origin};
 use crate::op::{Operand, Run};
-use crate::passes::memory::{Layout, Place, Turn};
+use crate::passes::memory::{Layout, Place};
 use crate::passes::{Options, optimize};
 use crate::tensor::{Fresh, TensorMut, TensorRef};
 use crate::{Bindings, Result, Tensor, value_error};
@@ -388,10 +388,7 @@ impl Plan {
             inputs,
             outputs,
         };
-        let steps = layout
-            .turns()
-            .flat_map(|turn| turn.steps.clone().map(move |n| (n, turn.clone())));
-        for (n, turn) in steps {
+        for (n, row) in layout.order() {
             let node = &self.graph.nodes[n];
             if node.op.is_alias() {
                 continue;
@@ -402,9 +399,9 @@ impl Plan {
             // memory plan gives each live value memory of its own, but for declared in-place pairs.
             unsafe {
                 let inputs = node.inputs.iter();
-                in_views.extend(inputs.map(|&value| places.view(n, &turn, value)));
+                in_views.extend(inputs.map(|&value| places.view(n, row, value)));
                 let outputs = node.outputs.iter();
-                out_views.extend(outputs.map(|&value| places.view_mut(n, &turn, value)));
+                out_views.extend(outputs.map(|&value| places.view_mut(n, row, value)));
             }
             let (offset, len) = layout.scratch[n];
             // SAFETY: the memory plan keeps `scratch[n]` free of live values during step n.
@@ -471,24 +468,24 @@ impl Places<'_, '_, '_> {
         }
     }
 
-    /// Where a value's rows begin that a turn sees.
-    fn rows(&mut self, turn: &Turn, value: Index) -> *mut u8 {
+    /// Where a value begins that a step sees from a row of the batch on.
+    fn start(&mut self, n: usize, row: usize, value: Index) -> *mut u8 {
         let start = self.pointer(self.layout.places[value], value);
-        start.wrapping_add(self.layout.bytes_before(turn, value))
+        start.wrapping_add(self.layout.bytes_before(n, row, value))
     }
 
     /// What a step sees of a value, with a lifetime that the caller bounds.
-    unsafe fn view(&mut self, n: usize, turn: &Turn, value: Index) -> TensorRef<'static> {
+    unsafe fn view(&mut self, n: usize, row: usize, value: Index) -> TensorRef<'static> {
         let operand = self.layout.seen(n, value);
-        let pointer = self.rows(turn, value);
+        let pointer = self.start(n, row, value);
         // SAFETY: the caller drops the view before what it borrows.
         unsafe { TensorRef::new(operand.dtype, &*(operand.shape as *const [usize]), pointer) }
     }
 
     /// As `view`, to write.
-    unsafe fn view_mut(&mut self, n: usize, turn: &Turn, value: Index) -> TensorMut<'static> {
+    unsafe fn view_mut(&mut self, n: usize, row: usize, value: Index) -> TensorMut<'static> {
         let operand = self.layout.seen(n, value);
-        let pointer = self.rows(turn, value);
+        let pointer = self.start(n, row, value);
         // SAFETY: the caller drops the view before what it borrows.
         unsafe { TensorMut::new(operand.dtype, &*(operand.shape as *const [usize]), pointer) }
     }

@@ -1,7 +1,5 @@
 //! Places for every value of a graph, once the unknown sizes are known: one arena, reused when a value has died.
 
-use std::ops::Range;
-
 use super::rows::Rows;
 use crate::buffer::align_up;
 use crate::graph::{Graph, Index, Origin};
@@ -57,15 +55,6 @@ pub struct Layout {
     passing: Vec<bool>,
 }
 
-/// Some steps that run one after the other.
-#[derive(Clone, Debug)]
-pub struct Turn {
-    /// The steps.
-    pub steps: Range<usize>,
-    /// The first row of the batch that they see.
-    pub row: usize,
-}
-
 impl Layout {
     /// The sizes of a value's axes.
     pub fn shape(&self, value: Index) -> &[usize] {
@@ -81,52 +70,40 @@ impl Layout {
         }
     }
 
-    /// The dtype and sizes of a value as a step sees it.
-    pub fn seen(&self, step: usize, value: Index) -> Operand<'_> {
-        let whole = self.operand(value);
-        if self.rows.as_ref().is_none_or(|rows| step >= rows.steps) {
-            return whole;
-        }
-        let (start, end) = self.few[value];
-        Operand {
-            shape: &self.sizes[start as usize..end as usize],
-            ..whole
-        }
+    /// The rows that a step sees, if those are not all.
+    fn rows_of(&self, step: usize) -> Option<&Rows> {
+        self.rows.as_ref().filter(|rows| step < rows.steps)
     }
 
-    /// The bytes of a value in front of the row that a turn's steps see first.
-    pub fn bytes_before(&self, turn: &Turn, value: Index) -> usize {
-        match &self.rows {
-            Some(rows) if turn.steps.end <= rows.steps => {
-                let whole = rows.batched[value] && !self.passing[value];
-                usize::from(whole) * turn.row * (self.operand(value).bytes() / rows.of)
-            }
-            _ => 0,
+    /// The dtype and sizes of a value as a step sees it.
+    pub fn seen(&self, step: usize, value: Index) -> Operand<'_> {
+        let mut operand = self.operand(value);
+        if self.rows_of(step).is_some() {
+            let (start, end) = self.few[value];
+            operand.shape = &self.sizes[start as usize..end as usize];
         }
+        operand
+    }
+
+    /// The bytes of a value in front of a row of the batch, where a step begins to see it.
+    pub fn bytes_before(&self, step: usize, row: usize, value: Index) -> usize {
+        self.rows_of(step)
+            .filter(|rows| rows.batched[value] && !self.passing[value])
+            .map_or(0, |rows| row * (self.operand(value).bytes() / rows.of))
     }
 
     /// The sizes of the symbols in a step.
     pub fn bindings_of(&self, step: usize) -> &Bindings {
-        match &self.rows {
-            Some(rows) if step < rows.steps => &rows.bindings,
-            _ => &self.bindings,
-        }
+        self.rows_of(step)
+            .map_or(&self.bindings, |rows| &rows.bindings)
     }
 
-    /// What runs, in its order.
-    pub fn turns(&self) -> impl Iterator<Item = Turn> {
+    /// The steps as they run, each with the first row of the batch that it sees.
+    pub fn order(&self) -> impl Iterator<Item = (usize, usize)> {
         let first = self.rows.as_ref().map_or(0, |rows| rows.steps);
-        let few = (self.rows.iter()).flat_map(move |rows| {
-            let turn = move |row| Turn {
-                steps: 0..first,
-                row,
-            };
-            rows.starts().map(turn)
-        });
-        few.chain(std::iter::once(Turn {
-            steps: first..self.scratch.len(),
-            row: 0,
-        }))
+        let starts = self.rows.iter().flat_map(Rows::starts);
+        let few = starts.flat_map(move |row| (0..first).map(move |step| (step, row)));
+        few.chain((first..self.scratch.len()).map(|step| (step, 0)))
     }
 
     /// Plans memory.
@@ -196,9 +173,6 @@ impl Layout {
             for &output in graph.nodes[..rows.steps].iter().flat_map(|n| &n.outputs) {
                 let root = group[output];
                 layout.passing[output] = !placed[root] && last_use[root] < rows.steps;
-            }
-            for &output in graph.nodes[..rows.steps].iter().flat_map(|n| &n.outputs) {
-                let root = group[output];
                 if !placed[root] && !layout.passing[output] {
                     let bytes = align_up(layout.operand(root).bytes());
                     let offset = free.take(bytes);

@@ -35,25 +35,30 @@ impl Rows {
         let (symbol, steps) = independent(graph)?;
         let cache = Caches::of_machine().last;
         let of = layout.bindings.0[symbol.0 as usize];
+        let batched: Vec<bool> = (0..graph.values.len())
+            .map(|value| begins_with(graph.spec(value), symbol))
+            .collect();
         let bytes = |n: usize| -> usize {
             let node = &graph.nodes[n];
             let values = node.inputs.iter().chain(&node.outputs);
             values
-                .filter(|&&value| begins_with(graph.spec(value), symbol))
+                .filter(|&&value| batched[value])
                 .map(|&value| layout.operand(value).bytes())
                 .sum()
         };
         let steps = 1 + (0..steps).rfind(|&n| bytes(n) > cache)?;
-        let real = (0..steps).filter(|&n| !graph.nodes[n].op.is_alias());
         let (mut operations, mut all, mut most) = (0, 0, 0);
-        for n in real {
-            let node = &graph.nodes[n];
+        for (n, node) in graph.nodes[..steps].iter().enumerate() {
+            if node.op.is_alias() {
+                continue;
+            }
             let list = |values: &[Index]| -> Vec<_> {
                 values.iter().map(|&value| layout.operand(value)).collect()
             };
             operations += node.op.flops(&list(&node.inputs), &list(&node.outputs));
-            all += bytes(n);
-            most = most.max(bytes(n));
+            let bytes = bytes(n);
+            all += bytes;
+            most = most.max(bytes);
         }
         let most_rows = (of * cache / most.max(1)).max(2);
         let at_a_time = of.div_ceil(of.div_ceil(most_rows)).max(2);
@@ -67,9 +72,7 @@ impl Rows {
             of,
             at_a_time,
             bindings,
-            batched: (0..graph.values.len())
-                .map(|value| begins_with(graph.spec(value), symbol))
-                .collect(),
+            batched,
         })
     }
 
