@@ -22,7 +22,7 @@ fn report(name: &str, items: usize, call: impl FnMut()) {
     let (copy, _) = measure(clock(1), || to.copy_from_slice(&from));
     let (time, _) = measure(clock(1), call);
     println!(
-        "{name:24} {:9.1} us {:6.1} GB/s of {:5.1}: {:4.2}",
+        "{name:40} {:9.1} us {:6.1} GB/s of {:5.1}: {:4.2}",
         time * 1e6,
         (4 * items) as f64 / time / 1e9,
         (4 * items) as f64 / copy / 1e9,
@@ -46,33 +46,40 @@ fn main() {
             transpose(&x, &[rows, columns], &[1, 0], &mut out);
         });
     }
-    for (size, stride) in [(2, 2), (3, 2)] {
-        let sizes = [size; 2];
-        let window = Window::new(&[56; 2], &sizes, &[stride; 2], &[1; 2], &Padding::Same);
-        let pooling = Pooling {
-            batch: 4,
-            channels: 64,
-            window,
-        };
-        let x: Vec<f32> = (0..pooling.x_len()).map(|i| (i % 31) as f32).collect();
-        let mut out = vec![0.0_f32; pooling.out_len()];
-        let mut argmax = vec![0; out.len()];
-        let mut gradient = vec![0.0_f32; x.len()];
-        let (once, twice) = (x.len() + out.len(), x.len() + 2 * out.len());
-        let name = |what: &str| format!("{what} {size}x{size}/{stride}");
-        report(&name("max pool"), once, || max_pool(&pooling, &x, &mut out));
-        report(&name("argmax pool"), twice, || {
-            max_pool_argmax(&pooling, &x, &mut out, &mut argmax);
-        });
-        report(&name("max pool gradient"), twice, || {
-            max_pool_gradient(&pooling, &out, &argmax, &mut gradient);
-        });
-        report(&name("average pool"), once, || {
-            avg_pool(&pooling, &x, &mut out)
-        });
-        report(&name("average pool gradient"), once, || {
-            avg_pool_gradient(&pooling, &out, &mut gradient);
-        });
+    for (side, channels, size, stride, padding) in [
+        (114, 64, 3, 2, Padding::Valid),
+        (56, 256, 2, 2, Padding::Valid),
+        (28, 6, 2, 2, Padding::Valid),
+        (128, 64, 2, 2, Padding::Valid),
+        (35, 192, 3, 1, Padding::Same),
+        (7, 2048, 7, 7, Padding::Valid),
+    ] {
+        for batch in [1, 8] {
+            let pooling = Pooling {
+                batch,
+                channels,
+                window: Window::new(&[side; 2], &[size; 2], &[stride; 2], &[1; 2], &padding),
+            };
+            let x: Vec<f32> = (0..pooling.x_len()).map(|i| (i % 31) as f32).collect();
+            let mut out = vec![0.0_f32; pooling.out_len()];
+            let mut argmax = vec![0; out.len()];
+            let mut gradient = vec![0.0_f32; x.len()];
+            let (once, twice) = (x.len() + out.len(), x.len() + 2 * out.len());
+            let name = |what: &str| format!("{what} {batch}x{side}x{channels} {size}/{stride}");
+            report(&name("max pool"), once, || max_pool(&pooling, &x, &mut out));
+            report(&name("average pool"), once, || {
+                avg_pool(&pooling, &x, &mut out)
+            });
+            report(&name("argmax pool"), twice, || {
+                max_pool_argmax(&pooling, &x, &mut out, &mut argmax);
+            });
+            report(&name("gradient of max pool"), twice, || {
+                max_pool_gradient(&pooling, &out, &argmax, &mut gradient);
+            });
+            report(&name("gradient of average pool"), once, || {
+                avg_pool_gradient(&pooling, &out, &mut gradient);
+            });
+        }
     }
     for [rows, columns] in [[4096, 64], [1024, 1000]] {
         let x: Vec<f32> = (0..rows * columns).map(|i| (i % 31) as f32).collect();

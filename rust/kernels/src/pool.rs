@@ -4,6 +4,7 @@
 //! the inner loop, which the compiler vectorises under each instruction set.
 
 mod lanes;
+mod places;
 
 use std::ops::Range;
 
@@ -135,7 +136,12 @@ pub fn max_pool_argmax<T: Element + PartialOrd>(
 fn maxima<T: Element + PartialOrd>(pooling: &Pooling, x: &[T], out: &mut [T], argmax: &mut [i32]) {
     assert_eq!((x.len(), out.len()), (pooling.x_len(), pooling.out_len()));
     if T::DTYPE == DType::Float32 {
-        return lanes::max_pool(pooling, single(x), single_mut(out), argmax);
+        let (x, out) = (single(x), single_mut(out));
+        return if argmax.is_empty() {
+            lanes::max_pool(pooling, x, out)
+        } else {
+            places::max_pool_argmax(pooling, x, out, argmax)
+        };
     }
     let (window, channels) = (&pooling.window, pooling.channels);
     let cost = 2 * window.taps_len();
@@ -324,23 +330,31 @@ mod tests {
     use proptest::prelude::*;
     use simd::for_each_isa;
 
+    /// Channels in part of a register, in several, and in more than one block of the scratch.
     fn poolings() -> impl Strategy<Value = Pooling> {
+        let axis = (1usize..9, 1usize..5, 1usize..4, 1usize..4);
+        let padding = (0usize..3, prop::collection::vec((0usize..5, 0usize..5), 3));
+        let channels = prop_oneof![1usize..20, 20usize..50];
         (
-            (1usize..3, 1usize..20, 1usize..4),
-            prop::collection::vec((1usize..9, 1usize..4, 1usize..4), 3),
-            any::<bool>(),
+            (1usize..3, channels, 1usize..4),
+            prop::collection::vec(axis, 3),
+            padding,
         )
-            .prop_map(|((batch, channels, rank), axes, same)| {
+            .prop_map(|((batch, channels, rank), axes, (kind, pads))| {
                 let axes = &axes[..rank];
-                let column = |f: fn(&(usize, usize, usize)) -> usize| -> Vec<usize> {
+                let column = |f: fn(&(usize, usize, usize, usize)) -> usize| -> Vec<usize> {
                     axes.iter().map(f).collect()
                 };
-                let padding = if same { Padding::Same } else { Padding::Valid };
+                let padding = match kind {
+                    0 => Padding::Valid,
+                    1 => Padding::Same,
+                    _ => Padding::Explicit(pads[..rank].iter().copied().collect()),
+                };
                 let window = Window::new(
                     &column(|a| a.0),
                     &column(|a| a.1),
                     &column(|a| a.2),
-                    &vec![1; rank],
+                    &column(|a| a.3),
                     &padding,
                 );
                 Pooling {
@@ -373,7 +387,8 @@ mod tests {
                 let mut index = image as isize;
                 let mut on = true;
                 for axis in 0..SPATIAL {
-                    let i = (at[axis] * w.strides[axis] + tap[axis]) as isize - w.low[axis];
+                    let i = at[axis] * w.strides[axis] + tap[axis] * w.dilation[axis];
+                    let i = i as isize - w.low[axis];
                     on &= (0..w.input[axis] as isize).contains(&i);
                     index = index * w.input[axis] as isize + i;
                 }
@@ -394,7 +409,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(60))]
+        #![proptest_config(ProptestConfig::with_cases(100))]
 
         #[test]
         fn agrees_with_its_definition(p in poolings()) {
@@ -433,6 +448,41 @@ mod tests {
                 avg_pool_gradient(&p, &g, &mut out);
                 assert!(close(&out, &expected_avg_gradient));
             }) });
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100))]
+
+        #[test]
+        fn nan_wins_wherever_it_stands(p in poolings(), step in 2usize..40) {
+            let mut x = data(p.x_len(), 1);
+            x.iter_mut().step_by(step).for_each(|x| *x = f32::NAN);
+            let mut expected = vec![0.0; p.out_len()];
+            for (o, inputs) in pairs(&p) {
+                expected[o] = inputs.iter().map(|&i| x[i]).reduce(|a, b| {
+                    if a.is_nan() || b < a { a } else { b }
+                }).unwrap_or(0.0);
+            }
+            for_each_isa(|_| {
+                let mut out = vec![0.0; p.out_len()];
+                max_pool(&p, &x, &mut out);
+                assert!(out.iter().zip(&expected).all(|(a, b)| a == b || a.is_nan() && b.is_nan()));
+            });
+        }
+
+        #[test]
+        fn threads_do_not_change_bits(p in poolings()) {
+            let x: Vec<f32> = data(p.x_len(), 1).iter().map(|x| x / 7.0).collect();
+            let averages = |threads| with_threads(threads, || {
+                let mut out = vec![0.0_f32; p.out_len()];
+                avg_pool(&p, &x, &mut out);
+                out.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+            });
+            for_each_isa(|_| {
+                let alone = averages(1);
+                assert!([2, 3, 9].into_iter().all(|threads| averages(threads) == alone));
+            });
         }
     }
 

@@ -87,7 +87,7 @@ impl Window {
     }
 
     /// Positions from the first tap of a window to its last one.
-    fn reach(&self, axis: usize) -> usize {
+    pub fn reach(&self, axis: usize) -> usize {
         (self.size[axis].max(1) - 1) * self.dilation[axis] + 1
     }
 

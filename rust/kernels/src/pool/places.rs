@@ -1,0 +1,138 @@
+//! The maxima of single precision with their places: registers of channels stay in place while their window passes by.
+
+use std::ops::Range;
+
+use simd::{Float, Isa, Lanes, Task, dispatch};
+
+use super::{Pooling, span};
+use crate::threads::{Disjoint, grain, parallel_chunks_mut};
+
+/// [`super::max_pool_argmax`].
+pub(super) fn max_pool_argmax(pooling: &Pooling, x: &[f32], out: &mut [f32], argmax: &mut [i32]) {
+    let [outer, middle, inner] = pooling.window.output;
+    let len = inner * pooling.channels;
+    if out.is_empty() {
+        return;
+    }
+    assert_eq!((x.len(), out.len()), (pooling.x_len(), pooling.out_len()));
+    let argmax = Disjoint::new(argmax);
+    let cost = pooling.window.taps_len();
+    parallel_chunks_mut(out, len, grain(len * cost), |index, out| {
+        let (image, rest) = (index / (outer * middle), index % (outer * middle));
+        dispatch(Line {
+            pooling,
+            x,
+            image,
+            at: [rest / middle, rest % middle],
+            out,
+            // SAFETY: the lines of a region are disjoint.
+            argmax: unsafe { argmax.slice_mut(span(index, len)) },
+        });
+    });
+}
+
+/// One line.
+struct Line<'a> {
+    pooling: &'a Pooling,
+    x: &'a [f32],
+    image: usize,
+    /// The indices of the line in the two outer dimensions.
+    at: [usize; 2],
+    out: &'a mut [f32],
+    /// Where in its image each maximum stands.
+    argmax: &'a mut [i32],
+}
+
+impl Task for Line<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let Line {
+            pooling,
+            x,
+            image,
+            at: [i, j],
+            out,
+            argmax,
+        } = self;
+        let (w, channels, len) = (&pooling.window, pooling.channels, I::F32::LEN);
+        let image = image * w.input_len();
+        // Positions from a tap to the next along each dimension, and from the first tap to the last along the outer two.
+        let [_, lines, width] = w.input;
+        let steps = [
+            w.dilation[0] * lines * width,
+            w.dilation[1] * width,
+            w.dilation[2],
+        ];
+        let outer = [w.taps(0, i), w.taps(1, j)];
+        let rows = outer.each_ref().map(|taps| taps.len());
+        let reach = |axis: usize| rows[axis].saturating_sub(1) * steps[axis];
+        let reach = reach(0) + reach(1);
+        let line = if rows.contains(&0) {
+            0
+        } else {
+            w.place(0, i, outer[0].start) * lines + w.place(1, j, outer[1].start)
+        };
+        let inside = w.inside(2);
+        for k in 0..w.output[2] {
+            let taps = if inside.contains(&k) {
+                0..w.size[2]
+            } else {
+                w.taps(2, k)
+            };
+            let count = rows[0] * rows[1] * taps.len();
+            let (mut start, mut last) = (0, 0);
+            if count > 0 {
+                start = line * width + w.place(2, k, taps.start);
+                last = start + reach + (taps.len() - 1) * steps[2];
+            }
+            for channel in (0..channels).step_by(len) {
+                let width = len.min(channels - channel);
+                // What a whole register reads behind the channels is not kept.
+                let whole = (image + last) * channels + channel + len <= x.len();
+                let load = |position: usize| {
+                    let from = (image + position) * channels + channel;
+                    if whole {
+                        // SAFETY: no tap stands behind the last one, whose register was found in the slice.
+                        unsafe { I::F32::load_ptr(isa, x.as_ptr().add(from)) }
+                    } else {
+                        I::F32::load_partial(isa, &x[from..from + width])
+                    }
+                };
+                let mut total = I::F32::zero(isa);
+                let mut place = isa.splat_i32(-1);
+                if count > 0 {
+                    (total, place) = (load(start), isa.splat_i32(start as i32));
+                }
+                for a in 0..rows[0] {
+                    for b in 0..rows[1] {
+                        let row = start + a * steps[0] + b * steps[1];
+                        for c in 0..taps.len() {
+                            let position = row + c * steps[2];
+                            let x = load(position);
+                            // Greater, or the first NaN; the first of equals stays.
+                            let stays = x.le(total) | total.is_nan();
+                            total = total.select(stays, x);
+                            place = place.select(stays, isa.splat_i32(position as i32));
+                        }
+                    }
+                }
+                let to = k * channels + channel..k * channels + channel + width;
+                store(total, out, to.clone());
+                store(place, argmax, to);
+            }
+        }
+    }
+}
+
+/// Stores the lanes of a range, or a whole register where there is room: what it writes behind, the next store overwrites.
+#[inline(always)]
+fn store<L: Lanes>(lanes: L, out: &mut [L::Item], range: Range<usize>) {
+    let out = &mut out[range.start..];
+    if out.len() >= L::LEN {
+        lanes.store(out);
+    } else {
+        lanes.store_partial(&mut out[..range.len()]);
+    }
+}
