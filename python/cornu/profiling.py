@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 _HEADER = ("step", "layer", "kernel", "result", "µs", "share", "GFLOP/s", "of peak")
 # The picture, in pixels: a row, its text, the longest bar, and how many steps it shows.
 _ROW, _LABEL, _BAR, _FIGURES, _MOST = 20, 420, 300, 300, 60
-_WHAT = re.compile(r"(?:function|kind|activation|form): (?:Some\()?((?!None)\w+)")
+_WHAT = re.compile(r"(residual): true|(?:function|kind|activation|form): (?:Some\()?((?!None)\w+)")
 
 
 class Step(NamedTuple):
@@ -185,7 +185,7 @@ def _brief(kernel: str) -> str:
     name, brace, attributes = kernel.partition(" {")
     if not brace:
         return kernel
-    return " ".join([name, *_WHAT.findall(attributes)])
+    return " ".join([name, *(found[found.lastindex or 0] for found in _WHAT.finditer(attributes))])
 
 
 def _short(text: str, width: int) -> str:

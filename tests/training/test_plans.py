@@ -135,6 +135,45 @@ def test_a_step_of_predict(name):
     assert "{" not in str(profile)
 
 
+def residual_blocks(shortcut, activation, kept):
+    """A bottleneck of ResNet, then an inverted one of MobileNetV2."""
+    inputs = cornu.Input((7, 5, 6))
+    x = layers.Conv2D(12, 1, use_bias=False)(inputs)
+    branch = x
+    for filters, size in ((8, 1), (8, 3), (12, 1)):
+        branch = layers.Conv2D(filters, size, padding="same")(layers.Activation("relu")(branch))
+        branch = layers.BatchNormalization()(branch)
+    if shortcut:
+        x = layers.BatchNormalization()(layers.Conv2D(12, 1)(x))
+    x = layers.Activation(activation)(layers.Add()([x, branch]))
+    branch = layers.Activation("relu6")(layers.Conv2D(24, 1)(x))
+    branch = layers.DepthwiseConv2D(3, padding="same")(branch)
+    x = layers.Add()([layers.Dropout(0.1)(layers.Conv2D(12, 1)(branch)), x])
+    hidden = layers.Dense(20, activation="gelu")(x)
+    x = x + layers.Dense(12)(hidden)
+    pooled = layers.GlobalAveragePooling2D()(x)
+    return cornu.Model(inputs, [pooled, x] if kept else pooled)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(
+    ("shortcut", "activation", "kept"), [(True, "relu", False), (False, "silu", True)]
+)
+def test_residuals_are_added_in_products(batch, shortcut, activation, kept):
+    model = residual_blocks(shortcut, activation, kept)
+    model.set_weights([RNG.uniform(0.1, 0.6, w.shape) - 0.2 * (w.ndim > 1) for w in model.weights])
+    x = RNG.normal(size=(batch, 7, 5, 6)).astype("float32")
+    profile = cornu.profile(model, x, repeats=0)
+    kernels = [step.kernel for step in profile.steps]
+    assert sum("residual: true" in kernel for kernel in kernels) == 3
+    assert not [kernel for kernel in kernels if "Add" in kernel]
+    assert f" residual {activation.title()} " in str(profile)
+    planned = model.predict(x, verbose=0)
+    by_layers = layers.Layer.__call__(model, x, training=False)
+    for ours, expected in zip(planned, by_layers, strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_a_host_step_shows():
     """What the tests above look for would be found."""
     model = cornu.Sequential(

@@ -356,6 +356,114 @@ fn a_product_takes_bias_and_activation() {
     assert_eq!(plan.graph().nodes.len(), 1, "{}", plan.graph());
 }
 
+/// What is added to products of points or of rows joins them at inference, in the memory of what is added where it dies there.
+#[test]
+fn a_product_takes_what_is_added_to_it() {
+    let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
+    let [points, taps] = [1, 3].map(|n| Variable::new(ramp(&[n, n, 6, 6])));
+    let [matrix, bias] = [&[6, 6][..], &[6]].map(|shape| Variable::new(ramp(shape)));
+    let matmul = || builder("matmul").unwrap()(&Attrs::default()).unwrap();
+    let mean = Attrs([("axes", list(&[0]))].into_iter().collect());
+    let mean = builder("mean").unwrap()(&mean).unwrap();
+    #[derive(Clone, Copy, PartialEq)]
+    enum Use {
+        Dies,
+        Kept,
+        Operand,
+        Updated,
+    }
+    use Use::*;
+    for (op, kernel, biased, added, taken) in [
+        (conv("conv"), &points, true, Dies, true),
+        (conv("conv"), &points, false, Dies, true),
+        (conv("conv"), &points, true, Kept, true),
+        (conv("conv"), &points, true, Operand, true),
+        (conv("conv"), &points, true, Updated, false),
+        (conv("conv"), &taps, true, Dies, false),
+        (matmul(), &matrix, true, Dies, true),
+        (matmul(), &matrix, false, Kept, true),
+    ] {
+        for turned in [false, true] {
+            let state = Variable::new(ramp(&[6]));
+            let trace = Trace::begin();
+            let x = input(&trace, &[0, 5, 4, 6]);
+            let residual = map(e, Function::Exp, &[&x]);
+            let other = map(e, Function::Tanh, &[&x]);
+            let operand = if added == Operand { &residual } else { &other };
+            let mut y = e.one(op.clone(), &[operand, &kernel.read()]).unwrap();
+            if biased {
+                y = add(e, &y, &bias.read()).unwrap();
+            }
+            y = if turned {
+                add(e, &y, &residual)
+            } else {
+                add(e, &residual, &y)
+            }
+            .unwrap();
+            y = map(e, Function::Relu, &[&y]);
+            let mut results = vec![e.one(mean.clone(), &[&y]).unwrap()];
+            match added {
+                Kept => results.push(map(e, Function::Sign, &[&residual])),
+                Updated => state
+                    .assign(&add(e, &state.read(), &bias.read()).unwrap())
+                    .unwrap(),
+                _ => {}
+            }
+            let graph = trace.finish(&results).unwrap();
+            let inputs = [ramp(&[3, 5, 4, 6])];
+            let plan = if added == Updated {
+                Plan::new(graph, Options::default()).unwrap()
+            } else {
+                checked_within(graph, &inputs, 1e-5)
+            };
+            let step = (plan.graph().nodes.iter())
+                .find(|node| format!("{:?}", node.op).contains("residual: true"));
+            assert_eq!(step.is_some(), taken, "{}", plan.graph());
+            if let Some(step) = step {
+                assert!(format!("{:?}", step.op).contains("Relu"));
+                let places = &plan.layout(&[inputs[0].shape()]).unwrap().places;
+                let same = places[step.inputs[2]] == places[step.outputs[0]];
+                assert_eq!(same, added == Dies, "{}", plan.graph());
+            }
+        }
+    }
+}
+
+/// A batch norm behind a residual norms it too, and a product's view takes one as the product.
+#[test]
+fn what_is_behind_a_residual_stays_behind() {
+    let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
+    let [points, row] = [&[1, 1, 6, 6][..], &[6]].map(|shape| Variable::new(ramp(shape)));
+    let trace = Trace::begin();
+    let x = input(&trace, &[0, 5, 4, 6]);
+    let y = e.one(conv("conv"), &[&x, &points.read()]).unwrap();
+    let y = add(e, &y, &x).unwrap();
+    let attrs = Attrs([("epsilon", Attr::Float(3.0))].into_iter().collect());
+    let norm = builder("batch_norm_inference").unwrap()(&attrs).unwrap();
+    let row = row.read();
+    let y = e.one(norm, &[&y, &row, &row, &row, &row]).unwrap();
+    let plan = checked_within(trace.finish(&[y]).unwrap(), &[ramp(&[2, 5, 4, 6])], 1e-4);
+    assert_eq!(plan.graph().nodes.len(), 2, "{}", plan.graph());
+
+    let matrix = Variable::new(ramp(&[6, 10]));
+    let trace = Trace::begin();
+    let x = input(&trace, &[0, 6]);
+    let dims = [x.shape()[0].clone(), Dim::Known(2), Dim::Known(5)];
+    let shape = dims.into_iter().collect();
+    let dtype = DType::Float32;
+    let other = trace.input(Spec { dtype, shape }).unwrap();
+    let matmul = builder("matmul").unwrap()(&Attrs::default()).unwrap();
+    let y = e.one(matmul, &[&x, &matrix.read()]).unwrap();
+    let y = graph::op::layout::reshape(e, &y, other.shape()).unwrap();
+    let y = add(e, &y, &other).unwrap();
+    let graph = trace.finish(&[y]);
+    let plan = checked(graph.unwrap(), &[ramp(&[3, 6]), ramp(&[3, 2, 5])]);
+    let taken = names(&plan)
+        .iter()
+        .any(|name| name.contains("residual: true"));
+    assert!(taken, "{}", plan.graph());
+}
+
 #[test]
 fn steps_beyond_the_caches_run_on_some_rows_at_a_time() {
     let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
@@ -365,8 +473,13 @@ fn steps_beyond_the_caches_run_on_some_rows_at_a_time() {
     let trace = Trace::begin();
     let x = input(&trace, &[0, 64, 64, 8]);
     let doubled = add(e, &x, &x).unwrap();
+    // Summed in the memory of what is added.
+    let points = Variable::new(ramp(&[1, 1, 8, 8]));
+    let squares = map(e, Function::Square, &[&x]);
+    let mixed = e.one(conv("conv"), &[&squares, &points.read()]).unwrap();
+    let mixed = add(e, &doubled, &mixed).unwrap();
     let window = [("window", list(&[2, 2])), ("strides", list(&[2, 2]))];
-    let pooled = e.one(op("max_pool", &window), &[&doubled]).unwrap();
+    let pooled = e.one(op("max_pool", &window), &[&mixed]).unwrap();
     let signs = map(e, Function::Sign, &[&pooled]);
     let means = e.one(op("mean", &[("axes", list(&[1, 2]))]), &[&signs]);
     let means = means.unwrap();

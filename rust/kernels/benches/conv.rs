@@ -3,6 +3,7 @@
 mod measure;
 
 use kernels::conv::{Geometry, Padding, Pass, run, scratch_len};
+use kernels::gemm::Epilogue;
 use kernels::threads::set_num_threads;
 use measure::{clock, measure};
 
@@ -78,8 +79,7 @@ fn main() {
                         pass,
                         &geometry,
                         operands,
-                        None,
-                        None,
+                        Epilogue::default(),
                         &mut out,
                         &mut scratch,
                     );

@@ -14,9 +14,10 @@ use smallvec::SmallVec;
 
 use super::elementwise::Elementwise;
 use super::reduce::sum_to;
+use super::residual::RESIDUAL;
 use super::{
     Attr, Attrs, Family, Op, Operand, Prepared, Run, Vjp, expect_operands, expect_same_dtype,
-    first_by_rows,
+    residual,
 };
 use crate::emit::Emitter;
 use crate::{
@@ -32,6 +33,7 @@ pub const OPS: Family = &[
         };
         Ok(Arc::new(Conv {
             windows: ConvWindows::from_attrs(attrs)?,
+            residual: false,
             activation,
         }))
     }),
@@ -280,18 +282,25 @@ fn scratch(pass: Pass, geometry: &Geometry, dtype: DType) -> usize {
     }
 }
 
-/// Runs a pass on a call's operands.
+/// Runs a pass on a call's operands, of which one may be a residual.
 fn run(
     pass: Pass,
     geometry: &Geometry,
+    residual: bool,
     activation: Option<Activation>,
     run: &mut Run,
 ) -> Result<()> {
-    fn real<T: Real>(pass: Pass, geometry: &Geometry, f: Option<Activation>, run: &mut Run) {
+    fn real<T: Real>(
+        pass: Pass,
+        geometry: &Geometry,
+        residual: bool,
+        f: Option<Activation>,
+        run: &mut Run,
+    ) {
         let operands = [run.input::<T>(0), run.input(1)];
-        let bias = (run.inputs.len() > 2).then(|| run.input(2));
+        let epilogue = residual::epilogue(residual, f, 0, run);
         let out = run.output(0);
-        conv::run(pass, geometry, operands, bias, f, out, run.scratch_of());
+        conv::run(pass, geometry, operands, epilogue, out, run.scratch_of());
     }
 
     fn half<T: Half>(pass: Pass, geometry: &Geometry, f: Option<Activation>, run: &mut Run) {
@@ -323,8 +332,8 @@ fn run(
     }
 
     match run.inputs[0].dtype {
-        DType::Float32 => real::<f32>(pass, geometry, activation, run),
-        DType::Float64 => real::<f64>(pass, geometry, activation, run),
+        DType::Float32 => real::<f32>(pass, geometry, residual, activation, run),
+        DType::Float64 => real::<f64>(pass, geometry, residual, activation, run),
         DType::Float16 => half::<half::f16>(pass, geometry, activation, run),
         DType::BFloat16 => half::<half::bf16>(pass, geometry, activation, run),
         DType::Int8 => ring::<i8>(pass, geometry, activation, run)?,
@@ -347,11 +356,13 @@ fn flops(geometry: &Geometry) -> u64 {
     2 * (geometry.rows() * geometry.depth() * geometry.filters) as u64
 }
 
-/// `activation(conv(x, kernel) + bias)`: `x (batch, ..spatial, channels)`, `kernel (..size, channels / groups, filters)`.
+/// `activation(conv(x, kernel) + residual + bias)`: `x (batch, ..spatial, channels)`, `kernel (..size, channels / groups, filters)`.
 #[derive(Clone, Debug)]
 pub struct Conv {
     /// How the kernel slides.
     pub windows: ConvWindows,
+    /// Whether a tensor of the result's kind is added.
+    pub residual: bool,
     /// What is applied to the sums.
     pub activation: Option<Activation>,
 }
@@ -359,6 +370,14 @@ pub struct Conv {
 impl Conv {
     fn geometry(&self, shapes: [&[usize]; 3]) -> Geometry {
         self.windows.geometry(shapes[0], shapes[1], shapes[2])
+    }
+
+    /// Whether it could add a residual, whatever the unknown sizes are.
+    pub fn takes_residual(&self, inputs: &[&Spec], output: &Spec) -> bool {
+        let real = matches!(output.dtype, DType::Float32 | DType::Float64);
+        real && !self.residual
+            && prepared::reckoned_geometry(self, inputs, output)
+                .is_some_and(|geometry| conv::adds(&geometry))
     }
 }
 
@@ -368,7 +387,8 @@ impl Op for Conv {
     }
 
     fn infer(&self, inputs: &[&Spec]) -> Result<Specs> {
-        expect_operands(inputs, 2..=3)?;
+        let bias = residual::bias(self.residual);
+        expect_operands(inputs, bias..=bias + 1)?;
         expect_numbers(inputs)?;
         let (x, kernel, rank) = (inputs[0], inputs[1], self.windows.sliding.rank());
         self.windows.sliding.expect_rank("x", x)?;
@@ -381,7 +401,7 @@ impl Op for Conv {
                 self.windows.groups
             );
         }
-        if let Some(bias) = inputs.get(2)
+        if let Some(bias) = inputs.get(bias)
             && !(bias.shape.rank() == 1 && bias.shape[0] == kernel.shape[rank + 1])
         {
             return value_error!(
@@ -393,11 +413,19 @@ impl Op for Conv {
         let mut shape = vec![x.shape[0].clone()];
         shape.extend(self.windows.sliding.output(&x.shape, &sizes[..rank])?);
         shape.push(kernel.shape[rank + 1].clone());
-        Ok(std::iter::once(x.with_shape(shape.into_iter().collect::<Shape>())).collect())
+        let output = x.with_shape(shape.into_iter().collect::<Shape>());
+        if self.residual {
+            residual::expect(inputs[RESIDUAL], &output)?;
+        }
+        Ok(std::iter::once(output).collect())
     }
 
     fn by_rows(&self, _inputs: &[&Spec], batched: &[bool]) -> bool {
-        first_by_rows(batched)
+        residual::by_rows(self.residual, batched)
+    }
+
+    fn inplace(&self) -> &'static [(usize, usize)] {
+        residual::inplace(self.residual)
     }
 
     fn run(&self, call: &mut Run<'_, '_>) -> Result<()> {
@@ -406,7 +434,14 @@ impl Op for Conv {
             call.inputs[1].shape,
             call.outputs[0].shape,
         ];
-        run(Pass::Forward, &self.geometry(shapes), self.activation, call)
+        let geometry = self.geometry(shapes);
+        run(
+            Pass::Forward,
+            &geometry,
+            self.residual,
+            self.activation,
+            call,
+        )
     }
 
     fn scratch(&self, inputs: &[Operand<'_>], outputs: &[Operand<'_>], _: &Bindings) -> usize {
@@ -420,10 +455,10 @@ impl Op for Conv {
         let mut g = vjp.grad()?.clone();
         if let Some(activation) = self.activation {
             let plain = Arc::new(Conv {
-                windows: windows.clone(),
                 activation: None,
+                ..self.clone()
             });
-            let sums = e.one(plain, &vjp.inputs.iter().collect::<SmallVec<[&Value; 3]>>())?;
+            let sums = e.one(plain, &vjp.inputs.iter().collect::<SmallVec<[&Value; 4]>>())?;
             g = activation_gradient(e, activation, sums, &vjp.outputs[0], g)?;
         }
         let mut grads = vec![None; vjp.inputs.len()];
@@ -433,8 +468,10 @@ impl Op for Conv {
         if vjp.wanted[1] {
             grads[1] = Some(kernel_gradient(e, windows, x, &g, kernel.shape())?);
         }
-        if vjp.wanted.get(2) == Some(&true) {
-            grads[2] = Some(sum_to(e, &g, vjp.inputs[2].shape())?);
+        // The bias, and the residual, whose gradient is as long already.
+        let added = grads.iter_mut().zip(vjp.inputs).zip(vjp.wanted);
+        for ((grad, input), _) in added.skip(RESIDUAL).filter(|(_, wanted)| **wanted) {
+            *grad = Some(sum_to(e, &g, input.shape())?);
         }
         Ok(grads)
     }
@@ -472,6 +509,7 @@ fn activation_gradient(
 fn forward(e: &mut dyn Emitter, windows: &ConvWindows, x: &Value, kernel: &Value) -> Result<Value> {
     let op = Conv {
         windows: windows.clone(),
+        residual: false,
         activation: None,
     };
     e.one(Arc::new(op), &[x, kernel])
@@ -617,7 +655,8 @@ impl Op for ConvInputGradient {
             call.inputs[1].shape,
             call.outputs[0].shape,
         ];
-        run(Pass::InputGradient, &self.geometry(shapes), None, call)
+        let geometry = self.geometry(shapes);
+        run(Pass::InputGradient, &geometry, false, None, call)
     }
 
     fn scratch(&self, inputs: &[Operand<'_>], outputs: &[Operand<'_>], _: &Bindings) -> usize {
@@ -696,7 +735,8 @@ impl Op for ConvKernelGradient {
             call.inputs[1].shape,
             call.outputs[0].shape,
         ];
-        run(Pass::KernelGradient, &self.geometry(shapes), None, call)
+        let geometry = self.geometry(shapes);
+        run(Pass::KernelGradient, &geometry, false, None, call)
     }
 
     fn scratch(&self, inputs: &[Operand<'_>], outputs: &[Operand<'_>], _: &Bindings) -> usize {

@@ -194,7 +194,7 @@ impl Op for ScatterAdd {
     }
 
     fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {
-        run.carry_over(0);
+        run.carry_over(0, 0);
         let (indices, updates, y) = (run.inputs[1], run.inputs[2], &mut run.outputs[0]);
         let axis = normalize_axis(self.0, y.shape.len())?;
         with_type!(updates.dtype, any, T => with_type!(indices.dtype, indices, I => {
@@ -296,7 +296,7 @@ impl Op for ScatterNd {
     }
 
     fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {
-        run.carry_over(0);
+        run.carry_over(0, 0);
         let (indices, updates, y) = (run.inputs[1], run.inputs[2], &mut run.outputs[0]);
         let depth = indices.shape[indices.shape.len() - 1];
         with_type!(updates.dtype, any, T => with_type!(indices.dtype, indices, I => {
@@ -484,7 +484,7 @@ impl Op for PutAlongAxisAdd {
     }
 
     fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {
-        run.carry_over(0);
+        run.carry_over(0, 0);
         let (indices, updates, y) = (run.inputs[1], run.inputs[2], &mut run.outputs[0]);
         let axis = normalize_axis(self.0, y.shape.len())?;
         with_type!(updates.dtype, any, T => with_type!(indices.dtype, indices, I => {

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use half::{bf16, f16};
 use kernels::activation::Activation;
 use kernels::elementwise::{self as kernel, Op as Function};
-use kernels::gemm::{self, Gemm, Half, Real, Right, Ring, Start, Strided};
+use kernels::gemm::{self, Gemm, Half, Real, Right, Ring, Strided};
 use num_complex::Complex;
 use smallvec::SmallVec;
 
 use super::elementwise::{self, Elementwise};
 use super::reduce::sum_to;
+use super::residual::RESIDUAL;
 use super::{
-    Attrs, Family, Op, Operand, Prepared, Run, Vjp, expect_operands, expect_same_dtype,
-    first_by_rows, layout,
+    Attrs, Family, Op, Operand, Prepared, Run, Vjp, expect_operands, expect_same_dtype, layout,
+    residual,
 };
 use crate::emit::Emitter;
 use crate::{
@@ -33,7 +34,7 @@ pub const OPS: Family = &[
     ("dense", |attrs| {
         Ok(Arc::new(Dense {
             activation: activation(attrs)?,
-            keep: false,
+            ..Dense::default()
         }))
     }),
 ];
@@ -178,10 +179,7 @@ impl Op for Matmul {
     }
 
     fn prepared(&self, inputs: &[&Spec], _: &Spec) -> Option<Prepared> {
-        let plain = Dense {
-            activation: None,
-            keep: false,
-        };
+        let plain = Dense::default();
         (!self.transpose_a).then(|| packed::prepared(plain, inputs, self.transpose_b))?
     }
 
@@ -334,9 +332,11 @@ fn scratch_bytes(dtype: DType, count: usize, [m, n, k]: [usize; 3]) -> usize {
     }
 }
 
-/// The product of the last axis with a matrix, a bias and an activation: `activation(x kernel + bias)`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The product of the last axis with a matrix, a residual, a bias and an activation: `activation(x kernel + residual + bias)`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dense {
+    /// Whether a tensor of the result's kind is added.
+    pub residual: bool,
     /// What is applied to the sums.
     pub activation: Option<Activation>,
     /// Whether the sums before the activation are a second result, for a gradient that needs them.
@@ -427,7 +427,8 @@ impl Op for Dense {
     }
 
     fn infer(&self, inputs: &[&Spec]) -> Result<Specs> {
-        expect_operands(inputs, 2..=3)?;
+        let bias = residual::bias(self.residual);
+        expect_operands(inputs, bias..=bias + 1)?;
         let dtype = expect_same_dtype(inputs)?;
         let (x, kernel) = (&inputs[0].shape, &inputs[1].shape);
         if x.rank() == 0 || kernel.rank() != 2 {
@@ -436,7 +437,7 @@ impl Op for Dense {
             );
         }
         shared(&x[x.rank() - 1], &kernel[0], inputs)?;
-        if let Some(bias) = inputs.get(2)
+        if let Some(bias) = inputs.get(bias)
             && (bias.shape.rank() != 1 || bias.shape[0].never_equals(&kernel[1]))
         {
             return value_error!(
@@ -453,22 +454,30 @@ impl Op for Dense {
             *last = kernel[1].clone();
         }
         let spec = Spec { dtype, shape };
+        if self.residual {
+            residual::expect(inputs[RESIDUAL], &spec)?;
+        }
         Ok(std::iter::repeat_n(spec, 1 + usize::from(self.keep)).collect())
     }
 
     fn by_rows(&self, inputs: &[&Spec], batched: &[bool]) -> bool {
-        first_by_rows(batched) && inputs[0].shape.rank() > 1
+        residual::by_rows(self.residual, batched) && inputs[0].shape.rank() > 1
+    }
+
+    fn inplace(&self) -> &'static [(usize, usize)] {
+        residual::inplace(self.residual)
     }
 
     fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {
         fn strided<T: Real>(
             run: &mut Run<'_, '_>,
             size @ [_, n, k]: [usize; 3],
+            residual: bool,
             output: usize,
             activation: Option<Activation>,
         ) {
             let kernel = Strided::right(run.input::<T>(1), k, n, false);
-            dense_real(run, size, kernel.into(), output, activation);
+            dense_real(run, size, kernel.into(), residual, output, activation);
         }
 
         let size = Dense::size(run.inputs[0].shape, run.inputs[1].shape);
@@ -479,8 +488,8 @@ impl Op for Dense {
             (0, self.activation)
         };
         match run.inputs[0].dtype {
-            DType::Float32 => strided::<f32>(run, size, output, fused),
-            DType::Float64 => strided::<f64>(run, size, output, fused),
+            DType::Float32 => strided::<f32>(run, size, self.residual, output, fused),
+            DType::Float64 => strided::<f64>(run, size, self.residual, output, fused),
             DType::Float16 => dense_half::<f16>(run, size, output, fused),
             DType::BFloat16 => dense_half::<bf16>(run, size, output, fused),
             other => return unsupported!("dtype {other}"),
@@ -514,7 +523,8 @@ impl Op for Dense {
                     let (x, g) = (rows(e, &vjp.inputs[0])?, rows(e, g)?);
                     matmul(e, &x, &g, true, false)?
                 }
-                _ => sum_to(e, g, vjp.inputs[2].shape())?,
+                // The bias, and the residual, whose gradient is as long already.
+                _ => sum_to(e, g, vjp.inputs[i].shape())?,
             });
         }
         Ok(grads)
@@ -549,17 +559,14 @@ fn dense_real<T: Real>(
     run: &mut Run<'_, '_>,
     [m, n, k]: [usize; 3],
     b: Right<'_, T>,
+    residual: bool,
     output: usize,
     activation: Option<Activation>,
 ) {
+    let epilogue = residual::epilogue(residual, activation, output, run);
     let (x, y) = (run.input::<T>(0), run.output::<T>(output));
-    let start = match run.inputs.len() {
-        3 => Start::Bias(run.input::<T>(2)),
-        _ => Start::Zero,
-    };
     Gemm::new(m, n, k, Strided::left(x, m, k, false), b)
-        .start(start)
-        .activation(activation)
+        .epilogue(epilogue)
         .run(y, n, run.scratch_of());
 }
 

@@ -30,6 +30,7 @@ pub mod random;
 mod real;
 pub mod recurrent;
 pub mod reduce;
+pub(crate) mod residual;
 pub mod slice;
 pub mod softmax;
 pub mod sort;
@@ -203,9 +204,9 @@ impl<'a> Run<'a, '_> {
         self.outputs[i].as_mut_slice()
     }
 
-    /// Makes result `i` begin as a copy of operand `i`, unless both are the same memory already.
-    pub fn carry_over(&mut self, i: usize) {
-        let (from, to) = (&self.inputs[i], &mut self.outputs[i]);
+    /// Makes a result begin as a copy of an operand, unless both are the same memory already.
+    pub fn carry_over(&mut self, operand: usize, result: usize) {
+        let (from, to) = (&self.inputs[operand], &mut self.outputs[result]);
         if from.address() != to.address().cast_const() {
             to.bytes_mut().copy_from_slice(from.bytes());
         }

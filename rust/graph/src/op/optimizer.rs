@@ -91,7 +91,7 @@ impl Op for Update {
 fn step<T: Real>(update: Update, run: &mut Run<'_, '_>) {
     let count = update.states();
     for k in 0..count {
-        run.carry_over(k);
+        run.carry_over(k, k);
     }
     let rates: SmallVec<[T; 4]> = (run.inputs[count + 1..].iter())
         .map(|rate| rate.as_slice::<T>()[0])

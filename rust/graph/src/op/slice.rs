@@ -295,7 +295,7 @@ impl Op for DynamicUpdateSlice {
     }
 
     fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {
-        run.carry_over(0);
+        run.carry_over(0, 0);
         let (update, y) = (run.inputs[1], &mut run.outputs[0]);
         expect_inside(update.shape, y.shape)?;
         let starts = clamped_starts(run.inputs[2], y.shape, update.shape)?;

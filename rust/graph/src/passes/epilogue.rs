@@ -1,9 +1,10 @@
 //! What follows a product or a convolution joins it: bias and activation in its last step over each tile, and at
-//! inference a batch norm in its weights.
+//! inference a residual too, and a batch norm in its weights.
 //!
 //! ```text
 //! %3 = conv(%0, %1); %4 = add(%3, %2); %5 = relu(%4)  =>  %5 = conv[relu](%0, %1, %2)
 //! %3 = matmul(%0, %1); %4 = reshape(%3); %5 = add(%4, %2)  =>  %3 = dense(%0, %1, reshape(%2)); %5 = reshape(%3)
+//! %3 = conv(%0, %1, %2); %5 = add(%4, %3); %6 = relu(%5)  =>  %6 = conv[residual relu](%0, %1, %4, %2)
 //! %3 = conv(%0, %1); %8 = batch_norm_inference(%3, gamma, beta, mean, variance)
 //!     =>  scale = gamma rsqrt(variance + epsilon); %8 = conv(%0, %1 scale, beta - mean scale)
 //! ```
@@ -20,16 +21,18 @@ use crate::op::elementwise::Elementwise;
 use crate::op::layout::Reshape;
 use crate::op::matmul::{Dense, Matmul};
 use crate::op::norm::BatchNormInference;
+use crate::op::residual::RESIDUAL;
 use crate::passes::hoist::is_early;
 use crate::{DType, Op, Shape, Spec, Tensor};
 
-/// Fuses biases, activations and batch norms into the products before them.
+/// Fuses biases, residuals, activations and batch norms into the products before them.
 pub fn fuse_epilogues(graph: &mut Graph) {
     let counts = graph.use_counts();
     let mut order = Vec::with_capacity(graph.nodes.len());
     for n in 0..graph.nodes.len() {
         let fused = fold_batch_norm(graph, n, &counts, &mut order)
             .or_else(|| fuse_bias(graph, n, &counts, &mut order))
+            .or_else(|| fuse_residual(graph, n, &counts, &mut order))
             .or_else(|| fuse_activation(graph, n, &counts));
         if let Some((op, inputs)) = fused {
             let node = &mut graph.nodes[n];
@@ -68,16 +71,37 @@ fn plain_product(graph: &Graph, node: &Node) -> Option<Arc<dyn Op>> {
         let plain = !matmul.transpose_a
             && !matmul.transpose_b
             && graph.spec(node.inputs[1]).shape.rank() == 2;
-        return plain.then(|| {
-            Arc::new(Dense {
-                activation: None,
-                keep: false,
-            }) as Arc<dyn Op>
-        });
+        return plain.then(|| Arc::new(Dense::default()) as Arc<dyn Op>);
     }
     product_activation(node.op.as_ref())?
         .is_none()
         .then(|| node.op.clone())
+}
+
+/// The product or convolution as one that takes a residual, where it can.
+fn residual_product(graph: &Graph, node: &Node) -> Option<Arc<dyn Op>> {
+    let output = graph.spec(node.outputs[0]);
+    if let Some(conv) = node.op.downcast::<Conv>() {
+        let inputs: Vec<&Spec> = node.inputs.iter().map(|&i| graph.spec(i)).collect();
+        let takes = conv.activation.is_none() && conv.takes_residual(&inputs, output);
+        let residual = true;
+        return takes.then(|| {
+            Arc::new(Conv {
+                residual,
+                ..conv.clone()
+            }) as Arc<dyn Op>
+        });
+    }
+    let dense = match node.op.downcast::<Dense>() {
+        Some(dense) => *dense,
+        None => *plain_product(graph, node)?.downcast::<Dense>()?,
+    };
+    let real = matches!(output.dtype, DType::Float32 | DType::Float64);
+    let residual = Dense {
+        residual: true,
+        ..Dense::default()
+    };
+    (real && dense == Dense::default()).then(|| Arc::new(residual) as Arc<dyn Op>)
 }
 
 /// Adds calls at the end of the graph and their numbers to the running order.
@@ -109,17 +133,25 @@ impl Early<'_> {
     }
 }
 
-/// The product that a value is, or a view of, where nothing else uses it: its node, and its op as one that takes a bias.
+/// The product that a value is, or a view of, where nothing else uses it: its node, and its op as `taking` finds it.
 fn viewed_product<'a>(
     graph: &'a Graph,
     value: Index,
     counts: &[usize],
+    taking: fn(&Graph, &Node) -> Option<Arc<dyn Op>>,
 ) -> Option<(&'a Node, Arc<dyn Op>)> {
     let mut node = sole_producer(graph, value, counts)?;
     if node.op.downcast::<Reshape>().is_some() {
         node = sole_producer(graph, node.inputs[0], counts)?;
     }
-    Some((node, plain_product(graph, node)?))
+    Some((node, taking(graph, node)?))
+}
+
+/// The operands and the result of a call that adds.
+fn addition(graph: &Graph, n: usize) -> Option<([Index; 2], Index)> {
+    let node = &graph.nodes[n];
+    let add = node.op.downcast::<Elementwise>()?;
+    (add.function == Function::Add).then(|| ([node.inputs[0], node.inputs[1]], node.outputs[0]))
 }
 
 fn fuse_bias(
@@ -128,15 +160,10 @@ fn fuse_bias(
     counts: &[usize],
     order: &mut Vec<usize>,
 ) -> Option<Fused> {
-    let node = &graph.nodes[n];
-    let add = node.op.downcast::<Elementwise>()?;
-    if add.function != Function::Add {
-        return None;
-    }
-    let (a, b, sum) = (node.inputs[0], node.inputs[1], node.outputs[0]);
-    let ((producer, op), value, bias) = match viewed_product(graph, a, counts) {
+    let ([a, b], sum) = addition(graph, n)?;
+    let ((producer, op), value, bias) = match viewed_product(graph, a, counts, plain_product) {
         Some(found) => (found, a, b),
-        None => (viewed_product(graph, b, counts)?, b, a),
+        None => (viewed_product(graph, b, counts, plain_product)?, b, a),
     };
     let (product, scope) = (producer.outputs[0], producer.scope.clone());
     let mut inputs = producer.inputs.to_vec();
@@ -168,6 +195,40 @@ fn fuse_bias(
     Some((Arc::new(Reshape(shape)), vec![product]))
 }
 
+fn fuse_residual(
+    graph: &mut Graph,
+    n: usize,
+    counts: &[usize],
+    order: &mut Vec<usize>,
+) -> Option<Fused> {
+    let ([a, b], sum) = addition(graph, n)?;
+    let spec = graph.spec(sum).clone();
+    // A step of training keeps what it adds, for the gradients.
+    if !graph.updates.is_empty() || [a, b].iter().any(|&value| *graph.spec(value) != spec) {
+        return None;
+    }
+    // Of two products the one that is written last, as a rule: the other is at hand then.
+    let ((producer, op), value, mut residual) = [(b, a), (a, b)]
+        .into_iter()
+        .find_map(|(x, y)| Some((viewed_product(graph, x, counts, residual_product)?, x, y)))?;
+    let (product, scope) = (producer.outputs[0], producer.scope.clone());
+    let mut inputs = producer.inputs.to_vec();
+    if value == product {
+        inputs.insert(RESIDUAL, residual);
+        return Some((op, inputs));
+    }
+    let view = Arc::new(Reshape(graph.spec(product).shape.clone()));
+    let mut early = Early {
+        graph,
+        order,
+        scope,
+    };
+    residual = early.call(view, &[residual])?;
+    inputs.insert(RESIDUAL, residual);
+    let product = early.call(op, &inputs)?;
+    Some((Arc::new(Reshape(spec.shape)), vec![product]))
+}
+
 fn fuse_activation(graph: &Graph, n: usize, counts: &[usize]) -> Option<Fused> {
     let node = &graph.nodes[n];
     let function = node.op.downcast::<Elementwise>()?;
@@ -188,17 +249,14 @@ fn fuse_activation(graph: &Graph, n: usize, counts: &[usize]) -> Option<Fused> {
             }),
             None => Arc::new(Dense {
                 activation,
-                keep: false,
+                ..*producer.op.downcast::<Dense>()?
             }),
         },
         Some(Some(_)) => return None,
-        None => {
-            plain_product(graph, producer)?;
-            Arc::new(Dense {
-                activation,
-                keep: false,
-            })
-        }
+        None => Arc::new(Dense {
+            activation,
+            ..*plain_product(graph, producer)?.downcast::<Dense>()?
+        }),
     };
     Some((op, producer.inputs.to_vec()))
 }
@@ -221,6 +279,7 @@ fn fold_batch_norm(
         .chain(&node.inputs[1..])
         .all(|&value| is_early(graph, value));
     if conv.activation.is_some()
+        || conv.residual
         || !known
         || !graph.updates.is_empty()
         || !matches!(dtype, DType::Float32 | DType::Float64)

@@ -1,7 +1,7 @@
 //! Which way a convolution is computed.
 
 use super::Pass;
-use super::geometry::{Geometry, SPATIAL};
+use super::geometry::{Geometry, SPATIAL, Window};
 use super::lines;
 use super::winograd::{Problem, Tile};
 
@@ -53,10 +53,19 @@ pub fn choose(pass: Pass, geometry: &Geometry, prepared: bool) -> Algorithm {
     }
 }
 
+/// Whether windows are single points, each of which is one.
+fn is_point(window: &Window) -> bool {
+    window.size == [1; SPATIAL] && window.strides == [1; SPATIAL]
+}
+
+/// Whether a forward pass can add its sums to what the output holds: the products of points can, whatever their number.
+pub fn adds(geometry: &Geometry) -> bool {
+    is_point(&geometry.window) && choose(Pass::Forward, geometry, true) == Algorithm::ImplicitGemm
+}
+
 /// The fastest way of the plain products.
 pub fn product(pass: Pass, geometry: &Geometry) -> Algorithm {
-    let point = geometry.window.size == [1; SPATIAL] && geometry.window.strides == [1; SPATIAL];
-    if !point && lines::suits(pass, geometry) {
+    if !is_point(&geometry.window) && lines::suits(pass, geometry) {
         Algorithm::Lines
     } else {
         Algorithm::ImplicitGemm
@@ -185,6 +194,7 @@ mod tests {
             );
             geometry.winograd = false;
             assert_eq!(choose(Pass::Forward, &geometry, false), direct, "{name}");
+            assert_eq!(adds(&geometry), name == "projection", "{name}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Geometry, Pass, run, scratch_len};
 use crate::activation::Activation;
-use crate::gemm::Half;
+use crate::gemm::{Epilogue, Half};
 use crate::threads::{grain, parallel_ranges_mut};
 
 /// The lengths of a pass's operands and of its result.
@@ -45,7 +45,12 @@ pub fn run_half<H: Half>(
         widen(bias, bias_wide);
         &*bias_wide
     });
-    run(pass, geometry, [a, b], bias, activation, wide, scratch);
+    let epilogue = Epilogue {
+        bias,
+        activation,
+        ..Epilogue::default()
+    };
+    run(pass, geometry, [a, b], epilogue, wide, scratch);
     assert_eq!(out.len(), out_len);
     parallel_ranges_mut(out, 1, grain(1), |range, out| H::narrow(&wide[range], out));
 }

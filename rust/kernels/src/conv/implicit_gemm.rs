@@ -6,8 +6,7 @@ use super::Pass;
 use super::geometry::{Geometry, SPATIAL};
 use super::patches::Transposed;
 use super::products::Product;
-use crate::activation::Activation;
-use crate::gemm::{self, Gemm, Packed, Real, Side, Start, Strided};
+use crate::gemm::{self, Epilogue, Gemm, Packed, Real, Side, Strided};
 use crate::threads::{grain, parallel_chunks_mut};
 
 /// The kernel of a pass.
@@ -37,7 +36,7 @@ pub fn scratch_len<T: Real>(pass: Pass, geometry: &Geometry) -> usize {
     aside_len(pass, geometry) + products.max().unwrap_or(0)
 }
 
-/// `out (batch, ..output, filters) = activation(conv(x, kernel) + bias)`, or the gradient of the input from that of the output.
+/// `out (batch, ..output, filters) = epilogue(conv(x, kernel))`, or the gradient of the input from that of the output.
 ///
 /// That is a convolution of the gradient with the flipped kernel, one for each phase of the strides: no tap is multiplied by the
 /// zeros that strides would put between the items of the gradient.
@@ -46,8 +45,7 @@ pub fn run<T: Real>(
     geometry: &Geometry,
     x: &[T],
     kernel: Kernel<T>,
-    bias: Option<&[T]>,
-    activation: Option<Activation>,
+    epilogue: Epilogue<'_, T>,
     out: &mut [T],
     scratch: &mut [T],
 ) {
@@ -58,14 +56,9 @@ pub fn run<T: Real>(
         let (columns, depth) = (product.target.columns, product.depth());
         let rows = geometry.batch * product.positions();
         let patches = product.patches(x);
-        let start = match bias {
-            Some(bias) => Start::Bias(&bias[columns.start..][..columns.len]),
-            None => Start::Zero,
-        };
         let mut multiply = |b: Side<T>| {
             let product_of = Gemm::new(rows, columns.len, depth, patches.side(), b)
-                .start(start)
-                .activation(activation);
+                .epilogue(epilogue.after_columns(columns.start));
             if aside_len == 0 {
                 product_of.run(&mut out[columns.start..], product.target.row, scratch);
             } else {

@@ -25,9 +25,9 @@ pub use prepared::{Form, form, prepare, prepared_len, prepared_scratch_len, run_
 pub use winograd::Tile;
 
 use crate::DType;
-use crate::activation::Activation;
 use crate::dtype::{single, single_mut};
-use crate::gemm::{Real, activate_slice};
+use crate::gemm::{Epilogue, Real, activate_slice};
+pub use choose::adds;
 use choose::{Algorithm, choose};
 
 /// The computations around a convolution.
@@ -69,44 +69,33 @@ pub fn scratch_len<T: Real>(pass: Pass, geometry: &Geometry) -> usize {
     }
 }
 
-/// `out = activation(conv(x, kernel) + bias)`, with one item of `bias` per filter.
+/// `out = epilogue(conv(x, kernel))`, with one item of the bias per filter.
 ///
 /// # Panics
-/// When a slice does not have the size that the geometry says, or the scratch is too short.
+/// When a slice does not have the size that the geometry says, the scratch is too short, or the epilogue adds what the output holds
+/// where the geometry does not ([`adds`]).
 pub fn forward<T: Real>(
     geometry: &Geometry,
     x: &[T],
     kernel: &[T],
-    bias: Option<&[T]>,
-    activation: Option<Activation>,
+    epilogue: Epilogue<'_, T>,
     out: &mut [T],
     scratch: &mut [T],
 ) {
     check(geometry, x.len(), kernel.len(), out.len());
-    assert!(
-        bias.is_none_or(|bias| bias.len() == geometry.filters),
-        "one bias per filter"
-    );
+    check_epilogue(geometry, &epilogue);
     if out.is_empty() {
         return;
     }
     if algorithm::<T>(Pass::Forward, geometry, false) == Algorithm::Depthwise {
         let finish = |line: &mut [T]| {
-            if let Some(activation) = activation {
+            if let Some(activation) = epilogue.activation {
                 activate_slice(activation, line);
             }
         };
-        return depthwise::forward(geometry, x, kernel, bias, finish, out, scratch);
+        return depthwise::forward(geometry, x, kernel, epilogue.bias, finish, out, scratch);
     }
-    product(
-        Pass::Forward,
-        geometry,
-        [x, kernel],
-        bias,
-        activation,
-        out,
-        scratch,
-    );
+    product(Pass::Forward, geometry, [x, kernel], epilogue, out, scratch);
 }
 
 /// The gradient of `x`: `out (batch, ..input, channels)` from `g (batch, ..output, filters)`.
@@ -131,8 +120,7 @@ pub fn input_gradient<T: Real>(
         Pass::InputGradient,
         geometry,
         [g, kernel],
-        None,
-        None,
+        Epilogue::default(),
         out,
         scratch,
     );
@@ -143,8 +131,7 @@ fn product<T: Real>(
     pass: Pass,
     geometry: &Geometry,
     [x, kernel]: [&[T]; 2],
-    bias: Option<&[T]>,
-    activation: Option<Activation>,
+    epilogue: Epilogue<'_, T>,
     out: &mut [T],
     scratch: &mut [T],
 ) {
@@ -153,7 +140,7 @@ fn product<T: Real>(
         Algorithm::Lines => Form::Panels,
         _ => {
             let kernel = implicit_gemm::Kernel::Plain(kernel);
-            return implicit_gemm::run(pass, geometry, x, kernel, bias, activation, out, scratch);
+            return implicit_gemm::run(pass, geometry, x, kernel, epilogue, out, scratch);
         }
     };
     let skip = scratch.as_ptr().align_offset(64).min(ALIGNMENT);
@@ -161,9 +148,7 @@ fn product<T: Real>(
     let (prepared, scratch) = scratch[skip..].split_at_mut(len);
     prepare(form, pass, geometry, kernel, prepared);
     let operands = [x, &*prepared];
-    run_prepared(
-        form, pass, geometry, operands, bias, activation, out, scratch,
-    );
+    run_prepared(form, pass, geometry, operands, epilogue, out, scratch);
 }
 
 /// Items to the next cache line, at most.
@@ -206,16 +191,29 @@ pub fn run<T: Real>(
     pass: Pass,
     geometry: &Geometry,
     [a, b]: [&[T]; 2],
-    bias: Option<&[T]>,
-    activation: Option<Activation>,
+    epilogue: Epilogue<'_, T>,
     out: &mut [T],
     scratch: &mut [T],
 ) {
     match pass {
-        Pass::Forward => forward(geometry, a, b, bias, activation, out, scratch),
+        Pass::Forward => forward(geometry, a, b, epilogue, out, scratch),
         Pass::InputGradient => input_gradient(geometry, a, b, out, scratch),
         Pass::KernelGradient => kernel_gradient(geometry, a, b, out, scratch),
     }
+}
+
+/// Panics unless a forward pass takes the epilogue.
+fn check_epilogue<T>(geometry: &Geometry, epilogue: &Epilogue<T>) {
+    assert!(
+        epilogue
+            .bias
+            .is_none_or(|bias| bias.len() == geometry.filters),
+        "one bias per filter"
+    );
+    assert!(
+        !epilogue.add || adds(geometry),
+        "sums that are added to what the output holds"
+    );
 }
 
 /// Panics unless the slices are as long as the geometry says.

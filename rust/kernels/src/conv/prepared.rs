@@ -6,9 +6,8 @@ use super::choose::{self, Algorithm};
 use super::geometry::Geometry;
 use super::products::Product;
 use super::winograd::{self, Problem, Tile};
-use super::{Pass, algorithm, implicit_gemm, lines, single, single_mut};
-use crate::activation::Activation;
-use crate::gemm::{Packed, Real};
+use super::{Pass, algorithm, check_epilogue, implicit_gemm, lines, single, single_mut};
+use crate::gemm::{Epilogue, Packed, Real};
 
 /// A form of a kernel. It serves any number of images, and the instruction set that was in use when it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,14 +101,17 @@ pub fn run_prepared<T: Real>(
     pass: Pass,
     geometry: &Geometry,
     [x, kernel]: [&[T]; 2],
-    bias: Option<&[T]>,
-    activation: Option<Activation>,
+    epilogue: Epilogue<'_, T>,
     out: &mut [T],
     scratch: &mut [T],
 ) {
+    check_epilogue(geometry, &epilogue);
     if out.is_empty() {
         return;
     }
+    let Epilogue {
+        bias, activation, ..
+    } = epilogue;
     match form {
         Form::Winograd(tile) => winograd::run(
             &problem(pass, geometry),
@@ -126,7 +128,7 @@ pub fn run_prepared<T: Real>(
         }
         Form::Panels => {
             let kernel = implicit_gemm::Kernel::Packed(kernel);
-            implicit_gemm::run(pass, geometry, x, kernel, bias, activation, out, scratch);
+            implicit_gemm::run(pass, geometry, x, kernel, epilogue, out, scratch);
         }
     }
 }

@@ -6,6 +6,7 @@ use simd::for_each_isa;
 
 use super::geometry::{Geometry, Padding};
 use super::*;
+use crate::activation::Activation;
 use crate::gemm::Half;
 use crate::threads::tests::with_threads;
 
@@ -155,30 +156,38 @@ impl Case {
         let scratch = |pass| vec![convert(f32::NAN); scratch_len::<T>(pass, geometry)];
         let unset = |len| vec![convert(f32::NAN); len];
 
-        let mut out = unset(self.out.len());
         let mut room = scratch(Pass::Forward);
-        forward(
-            geometry,
-            &x,
-            &kernel,
-            Some(&bias),
-            None,
-            &mut out,
-            &mut room,
-        );
-        assert_eq!(out, all(&self.out), "{geometry:?}");
-        let relu: Vec<f32> = self.out.iter().map(|x| x.max(0.0)).collect();
-        let activation = Some(Activation::Relu);
-        forward(
-            geometry,
-            &x,
-            &kernel,
-            Some(&bias),
-            activation,
-            &mut out,
-            &mut room,
-        );
-        assert_eq!(out, all(&relu), "{geometry:?}");
+        // What the output holds before, where it is added.
+        let before = data(self.out.len(), 5);
+        let added: Vec<f32> = (self.out.iter().zip(&before)).map(|(x, y)| x + y).collect();
+        let kinds = [(false, &self.out), (true, &added)];
+        let of_adds = if adds(geometry) { 2 } else { 1 };
+        for (add, sums) in kinds.into_iter().take(of_adds) {
+            let start = || if add { all(&before) } else { unset(sums.len()) };
+            let relu = sums.iter().map(|x| x.max(0.0)).collect();
+            for (activation, expected) in [(None, sums), (Some(Activation::Relu), &relu)] {
+                let epilogue = Epilogue {
+                    bias: Some(&bias[..]),
+                    add,
+                    activation,
+                };
+                let mut out = start();
+                forward(geometry, &x, &kernel, epilogue, &mut out, &mut room);
+                assert_eq!(out, all(expected), "{add} {geometry:?}");
+                let pass = Pass::Forward;
+                let Some(form) = form::<T>(pass, geometry) else {
+                    continue;
+                };
+                let mut prepared = unset(prepared_len::<T>(form, pass, geometry));
+                prepare(form, pass, geometry, &kernel, &mut prepared);
+                let mut room = unset(prepared_scratch_len::<T>(form, pass, geometry));
+                let (operands, mut out) = ([&x[..], &prepared], start());
+                run_prepared(
+                    form, pass, geometry, operands, epilogue, &mut out, &mut room,
+                );
+                assert_eq!(out, all(expected), "{form:?} {add} {geometry:?}");
+            }
+        }
 
         let mut out = unset(self.x.len());
         let mut room = scratch(Pass::InputGradient);
@@ -190,21 +199,17 @@ impl Case {
         kernel_gradient(geometry, &x, &g, &mut out, &mut room);
         assert_eq!(out, all(&self.kernel_gradient), "{geometry:?}");
 
-        for (pass, x, bias, expected) in [
-            (Pass::Forward, &x, Some(&bias[..]), &self.out),
-            (Pass::InputGradient, &g, None, &self.x_gradient),
-        ] {
-            let Some(form) = form::<T>(pass, geometry) else {
-                continue;
-            };
+        let pass = Pass::InputGradient;
+        if let Some(form) = form::<T>(pass, geometry) {
             let mut prepared = unset(prepared_len::<T>(form, pass, geometry));
             prepare(form, pass, geometry, &kernel, &mut prepared);
             let mut room = unset(prepared_scratch_len::<T>(form, pass, geometry));
-            let (operands, mut out) = ([&x[..], &prepared], unset(expected.len()));
+            let (operands, mut out) = ([&g[..], &prepared], unset(x.len()));
+            let epilogue = Epilogue::default();
             run_prepared(
-                form, pass, geometry, operands, bias, None, &mut out, &mut room,
+                form, pass, geometry, operands, epilogue, &mut out, &mut room,
             );
-            assert_eq!(out, all(expected), "{form:?} {pass:?} {geometry:?}");
+            assert_eq!(out, all(&self.x_gradient), "{form:?} {geometry:?}");
         }
     }
 }
@@ -306,6 +311,32 @@ proptest! {
     }
 }
 
+/// Products of points add to what the output holds, at the edges of tiles and with one row or column.
+#[test]
+fn points_add_to_what_the_output_holds() {
+    for (points, channels, filters, groups) in [
+        (1, 5, 33, 1),
+        (13, 9, 1, 1),
+        (15, 40, 31, 1),
+        (28, 17, 48, 1),
+        (7, 600, 65, 1),
+        (9, 36, 42, 2),
+    ] {
+        let geometry = Geometry::new(
+            &[1, points, channels],
+            &[1, channels / groups, filters],
+            &[1],
+            &Padding::Valid,
+            &[1],
+            groups,
+        );
+        assert!(adds(&geometry), "{geometry:?}");
+        let case = Case::new(geometry);
+        for_each_isa(|_| with_one_and_two_threads(|| case.check()));
+        case.check_as(f64::from);
+    }
+}
+
 /// Windows over nothing but padding give the bias.
 #[test]
 fn an_empty_input_gives_the_bias() {
@@ -380,8 +411,7 @@ fn threads_do_not_change_a_bit() {
                     &geometry,
                     &x,
                     &kernel,
-                    None,
-                    None,
+                    Epilogue::default(),
                     y,
                     &mut scratch(Pass::Forward),
                 );

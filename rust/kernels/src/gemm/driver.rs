@@ -4,7 +4,7 @@ use std::ops::Range;
 use simd::{Isa, Lanes, Level, Task, dispatch_at, level};
 
 use super::blocking::{Blocks, Caches, Grid, register_bytes, tile};
-use super::epilogue::activate;
+use super::epilogue::{Epilogue, activate};
 use super::microkernel::{self, Base, Panels, Place, WHOLE};
 use super::operand::{Operand, PackStrided, Strided};
 use super::panels::Shared;
@@ -78,18 +78,7 @@ impl<'a, T: Real> Packed<'a, T> {
     }
 }
 
-/// What the sums of a product begin with.
-#[derive(Clone, Copy, Debug)]
-pub enum Start<'a, T> {
-    /// Nothing.
-    Zero,
-    /// A row of `n` items, added to every row.
-    Bias(&'a [T]),
-    /// What the output holds.
-    Output,
-}
-
-/// The product `C = activation(start + A B)` of an `m` x `k` and a `k` x `n` matrix.
+/// The product `C = epilogue(A B)` of an `m` x `k` and a `k` x `n` matrix.
 #[derive(Clone, Copy)]
 pub struct Gemm<'a, T> {
     m: usize,
@@ -97,8 +86,7 @@ pub struct Gemm<'a, T> {
     k: usize,
     a: Side<'a, T>,
     b: Side<'a, T>,
-    start: Start<'a, T>,
-    activation: Option<Activation>,
+    epilogue: Epilogue<'a, T>,
 }
 
 impl<'a, T: Real> Gemm<'a, T> {
@@ -116,19 +104,13 @@ impl<'a, T: Real> Gemm<'a, T> {
             k,
             a: a.into(),
             b: b.into(),
-            start: Start::Zero,
-            activation: None,
+            epilogue: Epilogue::default(),
         }
     }
 
-    /// With sums that begin with `start`.
-    pub fn start(self, start: Start<'a, T>) -> Self {
-        Gemm { start, ..self }
-    }
-
-    /// With an activation applied to the sums.
-    pub fn activation(self, activation: Option<Activation>) -> Self {
-        Gemm { activation, ..self }
+    /// With that made of the sums.
+    pub fn epilogue(self, epilogue: Epilogue<'a, T>) -> Self {
+        Gemm { epilogue, ..self }
     }
 
     /// Items of scratch that [`Gemm::run`] wants.
@@ -353,8 +335,7 @@ pub(super) struct Checked<'a, T> {
     pub size: [usize; 3],
     pub a: Side<'a, T>,
     pub b: Side<'a, T>,
-    pub start: Start<'a, T>,
-    pub activation: Option<Activation>,
+    pub epilogue: Epilogue<'a, T>,
 }
 
 impl<'a, T: Real> Gemm<'a, T> {
@@ -362,7 +343,7 @@ impl<'a, T: Real> Gemm<'a, T> {
     fn checked(&self, size: [usize; 3]) -> Checked<'a, T> {
         let [m, n, k] = size;
         assert!([self.m, self.n, self.k] == size, "products of one size");
-        if let Start::Bias(bias) = self.start {
+        if let Some(bias) = self.epilogue.bias {
             assert!(
                 bias.len() >= n,
                 "a bias of {} items for {n} columns",
@@ -377,8 +358,7 @@ impl<'a, T: Real> Gemm<'a, T> {
             size,
             a: self.a.checked(m, k),
             b: self.b.checked(n, k),
-            start: self.start,
-            activation: self.activation,
+            epilogue: self.epilogue,
         }
     }
 }
@@ -448,7 +428,7 @@ impl<T: Real> Task for Part<'_, T> {
         for columns in steps(columns, blocks.columns) {
             for depth in steps(0..k, blocks.depth) {
                 let deep = depth.len();
-                let activation = product.activation.filter(|_| depth.end == k);
+                let activation = product.epilogue.activation.filter(|_| depth.end == k);
                 let (a_len, b_len) = ((panel_rows * deep).max(1), (panel_columns * deep).max(1));
                 if in_place.is_none() && !matches!(product.b, Side::Packed(_)) {
                     let panels = b_block.chunks_mut(b_len);
@@ -487,11 +467,10 @@ impl<T: Real> Task for Part<'_, T> {
                                 (b_block.as_ptr(), panel_columns)
                             }
                         };
-                        let base = match product.start {
-                            _ if depth.start > 0 => Base::Tile,
-                            Start::Zero => Base::Zero,
-                            Start::Bias(bias) => Base::Row(bias[columns.start..].as_ptr()),
-                            Start::Output => Base::Tile,
+                        let first = product.epilogue.bias.filter(|_| depth.start == 0);
+                        let base = Base {
+                            row: first.map(|bias| bias[columns.start..].as_ptr()),
+                            tile: product.epilogue.add || depth.start > 0,
                         };
                         for (a, rows) in a_block.chunks(a_len).zip(steps(rows.clone(), panel_rows))
                         {

@@ -1,10 +1,45 @@
-//! What happens to a tile while it is in the first-level cache.
+//! What follows the sums of a product, and what happens to a tile while it is in the first-level cache.
 use simd::{Isa, Lanes, Task, dispatch};
 
 use super::Real;
 use super::microkernel::{Base, Place};
 use crate::DType;
 use crate::activation::Activation;
+
+/// What is made of the sums of a product: `activation(sums + bias + output)`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Epilogue<'a, T> {
+    /// A row with an item for each column, added to every row.
+    pub bias: Option<&'a [T]>,
+    /// Whether what the output holds is added.
+    pub add: bool,
+    /// What is applied to the sums.
+    pub activation: Option<Activation>,
+}
+
+impl<T: Real> Epilogue<'_, T> {
+    /// The same for the columns from one on.
+    pub(crate) fn after_columns(self, column: usize) -> Self {
+        Epilogue {
+            bias: self.bias.map(|bias| &bias[column..]),
+            ..self
+        }
+    }
+
+    /// Writes what the sums of a row begin with; they are then added to it.
+    pub(super) fn begin(&self, row: &mut [T]) {
+        match (self.bias, self.add) {
+            (Some(bias), true) => {
+                for (x, &bias) in row.iter_mut().zip(bias) {
+                    *x = *x + bias;
+                }
+            }
+            (Some(bias), false) => row.copy_from_slice(&bias[..row.len()]),
+            (None, true) => {}
+            (None, false) => row.fill(T::default()),
+        }
+    }
+}
 
 /// Applies an activation to a tile.
 ///
@@ -47,7 +82,7 @@ pub fn activate_slice<T: Real>(activation: Activation, x: &mut [T]) {
                 stride: self.1.len(),
                 rows: 1,
                 columns: self.1.len(),
-                base: Base::Zero,
+                base: Base::NOTHING,
             };
             // SAFETY: the place is the slice.
             unsafe { activate(isa, self.0, place) }

@@ -4,8 +4,8 @@ use std::ops::Range;
 use simd::{Float, Isa, Lanes, Task, dispatch, dispatch_at, unrolled};
 
 use super::Real;
-use super::driver::{Checked, Packed, Side, Start, panel_columns};
-use super::epilogue::activate;
+use super::driver::{Checked, Packed, Side, panel_columns};
+use super::epilogue::{Epilogue, activate};
 use super::microkernel::{Base, Place};
 use super::operand::Strided;
 use super::rows::multiply_rows;
@@ -26,19 +26,9 @@ pub(super) fn run<T: Real>(
     if let (1, Side::Packed(b)) = (m, &product.b) {
         return run_packed(product, *b, &mut c[..n], scratch);
     }
-    let (matrix, vector, lines, start) = match (&product.a, &product.b) {
-        (a, Side::Strided(b)) if m == 1 => (b, a, n, product.start),
-        (Side::Strided(a), b) if n == 1 && c_stride == 1 => {
-            let start = match product.start {
-                // One item for all lines.
-                Start::Bias(bias) => {
-                    c[..m].fill(bias[0]);
-                    Start::Output
-                }
-                start => start,
-            };
-            (a, b, m, start)
-        }
+    let (matrix, vector, lines) = match (&product.a, &product.b) {
+        (a, Side::Strided(b)) if m == 1 => (b, a, n),
+        (Side::Strided(a), b) if n == 1 && c_stride == 1 => (a, b, m),
         _ => return false,
     };
     let (line_stride, depth_stride) = matrix.strides();
@@ -48,14 +38,20 @@ pub(super) fn run<T: Real>(
     let Some(vector) = contiguous(vector, k, scratch) else {
         return false;
     };
+    let mut epilogue = product.epilogue;
+    if let (Some(&[bias, ..]), 1) = (epilogue.bias, n) {
+        // One item for all lines.
+        let sums = c[..lines].iter_mut();
+        sums.for_each(|x| *x = if epilogue.add { *x + bias } else { bias });
+        (epilogue.bias, epilogue.add) = (None, true);
+    }
     parallel_ranges_mut(&mut c[..lines], 1, grain(k), |range, sums| {
         dispatch(Lines {
             matrix,
             vector,
-            range,
             sums,
-            start,
-            activation: product.activation,
+            epilogue: epilogue.after_columns(range.start),
+            range,
         });
     });
     true
@@ -86,16 +82,11 @@ fn run_packed<T: Real>(product: &Checked<T>, b: Packed<T>, c: &mut [T], scratch:
     };
     let width = panel_columns::<T>(b.level);
     parallel_ranges_mut(c, width, grain(k * width), |range, c| {
-        let start = match product.start {
-            Start::Bias(bias) => Start::Bias(&bias[range.start * width..]),
-            start => start,
-        };
         let task = PackedRow {
             a,
             b: Packed::new(b.level, &b.items[range.start * width * k..]),
             c,
-            start,
-            activation: product.activation,
+            epilogue: product.epilogue.after_columns(range.start * width),
         };
         dispatch_at(b.level, task);
     });
@@ -107,8 +98,7 @@ struct PackedRow<'a, T> {
     a: &'a [T],
     b: Packed<'a, T>,
     c: &'a mut [T],
-    start: Start<'a, T>,
-    activation: Option<Activation>,
+    epilogue: Epilogue<'a, T>,
 }
 
 impl<T: Real> Task for PackedRow<'_, T> {
@@ -117,12 +107,12 @@ impl<T: Real> Task for PackedRow<'_, T> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let (n, k) = (self.c.len(), self.a.len());
-        if let Start::Bias(bias) = self.start {
-            self.c.copy_from_slice(&bias[..n]);
+        let add = self.epilogue.add || self.epilogue.bias.is_some();
+        if add {
+            self.epilogue.begin(self.c);
         }
-        let add = !matches!(self.start, Start::Zero);
         multiply_rows(isa, [1, n, k], self.a, k, self.b, self.c, n, add);
-        if let Some(activation) = self.activation {
+        if let Some(activation) = self.epilogue.activation {
             activate_row(isa, activation, self.c);
         }
     }
@@ -136,7 +126,7 @@ fn activate_row<I: Isa, T: Real>(isa: I, activation: Activation, row: &mut [T]) 
         stride: 0,
         rows: 1,
         columns: row.len(),
-        base: Base::Tile,
+        base: Base::NOTHING,
     };
     // SAFETY: the place is the slice.
     unsafe { activate(isa, activation, place) }
@@ -148,8 +138,7 @@ struct Lines<'a, T> {
     vector: &'a [T],
     range: Range<usize>,
     sums: &'a mut [T],
-    start: Start<'a, T>,
-    activation: Option<Activation>,
+    epilogue: Epilogue<'a, T>,
 }
 
 impl<T: Real> Task for Lines<'_, T> {
@@ -157,11 +146,7 @@ impl<T: Real> Task for Lines<'_, T> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        match self.start {
-            Start::Zero => self.sums.fill(T::default()),
-            Start::Bias(bias) => self.sums.copy_from_slice(&bias[self.range.clone()]),
-            Start::Output => {}
-        }
+        self.epilogue.begin(self.sums);
         let k = self.vector.len();
         let first = self.range.start;
         if self.matrix.strides().0 == 1 {
@@ -192,7 +177,7 @@ impl<T: Real> Task for Lines<'_, T> {
                 );
             }
         }
-        if let Some(activation) = self.activation {
+        if let Some(activation) = self.epilogue.activation {
             activate_row(isa, activation, self.sums);
         }
     }

@@ -5,7 +5,7 @@ use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use num_complex::Complex;
 
-use super::{Gemm, Operand, Start, Strided, scratch_len};
+use super::{Epilogue, Gemm, Operand, Strided, scratch_len};
 use crate::Element;
 use crate::activation::Activation;
 use crate::threads::{grain, parallel_ranges_mut};
@@ -168,14 +168,13 @@ pub fn matmul_half<H: Half>(
     for (i, c) in c.chunks_mut(rows * n).enumerate() {
         let held = &mut held[..c.len()];
         let left = Widened(a.after_lines(i * rows));
-        let start = if bias.is_some() {
-            Start::Bias(row)
-        } else {
-            Start::Zero
+        let epilogue = Epilogue {
+            bias: bias.map(|_| &*row),
+            activation,
+            ..Epilogue::default()
         };
         Gemm::new(c.len() / n, n, k, &left, &right)
-            .start(start)
-            .activation(activation)
+            .epilogue(epilogue)
             .run(held, n, scratch);
         H::narrow(held, c);
     }

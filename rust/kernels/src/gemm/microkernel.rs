@@ -5,12 +5,18 @@ use super::Real;
 
 /// What a tile adds its sums to.
 #[derive(Clone, Copy)]
-pub(super) enum Base<T> {
-    Zero,
+pub(super) struct Base<T> {
     /// A row, the same for every row of the tile.
-    Row(*const T),
-    /// What the tile holds.
-    Tile,
+    pub row: Option<*const T>,
+    /// Whether it is what the tile holds, too.
+    pub tile: bool,
+}
+
+impl<T> Base<T> {
+    pub const NOTHING: Self = Base {
+        row: None,
+        tile: false,
+    };
 }
 
 /// A tile of `C` in memory: at most as many rows and columns as the microkernel has.
@@ -33,7 +39,7 @@ impl<T> Place<T> {
             stride: self.stride,
             rows: self.rows,
             columns: self.columns,
-            base: Base::Tile,
+            base: Base::NOTHING,
         }
     }
 }
@@ -185,22 +191,22 @@ unsafe fn store<I: Isa, T: Real>(
     // SAFETY: the row has `width` columns from that one on, and so has the base.
     unsafe {
         let to = place.start.add(row * place.stride + column);
-        let base = match place.base {
-            Base::Zero => None,
-            Base::Row(row) => Some(row.add(column)),
-            Base::Tile => Some(to.cast_const()),
-        };
+        let mut sums = sums;
         if width == len {
-            let sums = match base {
-                Some(base) => T::Lanes::<I>::load_ptr(isa, base) + sums,
-                None => sums,
-            };
+            if let Some(row) = place.base.row {
+                sums = T::Lanes::<I>::load_ptr(isa, row.add(column)) + sums;
+            }
+            if place.base.tile {
+                sums = T::Lanes::<I>::load_ptr(isa, to) + sums;
+            }
             greatest.min(least.max(sums)).store_ptr(to);
         } else {
-            let sums = match base {
-                Some(base) => T::Lanes::<I>::load_ptr_partial(isa, base, width) + sums,
-                None => sums,
-            };
+            if let Some(row) = place.base.row {
+                sums = T::Lanes::<I>::load_ptr_partial(isa, row.add(column), width) + sums;
+            }
+            if place.base.tile {
+                sums = T::Lanes::<I>::load_ptr_partial(isa, to, width) + sums;
+            }
             greatest.min(least.max(sums)).store_ptr_partial(to, width);
         }
     }

@@ -1,7 +1,6 @@
-//! Matrix products `C = activation(start + A B)`.
+//! Matrix products `C = activation(A B + bias + C)`.
 //!
-//! A product is a [`Gemm`]: sizes, two [`Operand`]s, what the sums begin with, an activation. The driver cuts it into blocks that
-//! fit the caches, packs the operands' blocks into panels and runs a microkernel of the instruction set over them.
+//! A product is a [`Gemm`]: sizes, two [`Operand`]s and an [`Epilogue`]. The driver cuts it into blocks that fit the caches, packs the operands' blocks into panels and runs a microkernel of the instruction set over them.
 //!
 //! # Operands
 //!
@@ -59,8 +58,8 @@ mod tests;
 
 pub use blocking::Caches;
 pub(crate) use blocking::register_bytes;
-pub use driver::{Gemm, Packed, Right, Side, Start, batched, scratch_len};
-pub use epilogue::activate_slice;
+pub use driver::{Gemm, Packed, Right, Side, batched, scratch_len};
+pub use epilogue::{Epilogue, activate_slice};
 pub use generic::{Half, Ring, half_scratch_len, matmul_half, matmul_ring};
 pub use integer::{integer_scratch_len, matmul_integer};
 pub(crate) use operand::transpose_lines;

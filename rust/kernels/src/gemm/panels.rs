@@ -51,7 +51,7 @@ pub(crate) struct Lines<'a, T> {
     pub columns: usize,
     /// Whether the sums are added to what the output holds; else rows may be computed twice.
     pub add: bool,
-    /// What other sums begin with.
+    /// What is added to the sums.
     pub bias: Option<*const T>,
     /// What is applied to the sums.
     pub activation: Option<Activation>,
@@ -78,10 +78,9 @@ pub(crate) unsafe fn multiply_lines<I: Isa, T: Real>(isa: I, lines: &Lines<'_, T
         }
         // SAFETY: the caller's promises.
         let (a, start) = unsafe { (a.add(first * a_row), c.add(first * c_row)) };
-        let base = match lines.bias {
-            _ if lines.add => Base::Tile,
-            Some(bias) => Base::Row(bias),
-            None => Base::Zero,
+        let base = Base {
+            row: lines.bias,
+            tile: lines.add,
         };
         isa.run(Tile {
             panels: Panels {
@@ -145,7 +144,7 @@ pub(crate) unsafe fn multiply<I: Isa, T: Real>(
                     stride: c_row,
                     rows: rows.min(m - row),
                     columns: width.min(n - column),
-                    base: Base::Zero,
+                    base: Base::NOTHING,
                 },
                 activation: None,
             });
@@ -169,7 +168,7 @@ pub(crate) unsafe fn activate_rows<I: Isa, T: Real>(
         stride,
         rows,
         columns,
-        base: Base::Tile,
+        base: Base::NOTHING,
     };
     // SAFETY: the caller's promise.
     unsafe { activate(isa, activation, place) }

@@ -66,7 +66,10 @@ pub(crate) fn multiply_rows<I: Isa, T: Real>(
                     stride: c_stride,
                     rows: rows.len(),
                     columns: columns.len(),
-                    base: if add { Base::Tile } else { Base::Zero },
+                    base: Base {
+                        row: None,
+                        tile: add,
+                    },
                 },
                 activation: None,
             });

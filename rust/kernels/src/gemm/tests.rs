@@ -24,6 +24,7 @@ fn numbers<T: From<f32>>(len: usize, seed: u64) -> Vec<T> {
 struct Case {
     size: [usize; 3],
     transposed: [bool; 2],
+    /// What the sums begin with: 1 the bias, 2 the output, 3 both.
     start: usize,
     activation: Option<Activation>,
     packed: bool,
@@ -45,10 +46,12 @@ fn check<T: Real + From<f32> + Into<f64>>(case: Case, level: Level, epsilon: f64
     } else {
         right.into()
     };
-    let start = [Start::Zero, Start::Bias(&bias), Start::Output][case.start];
-    let gemm = Gemm::new(m, n, k, left, right)
-        .start(start)
-        .activation(case.activation);
+    let (with_bias, add) = (case.start & 1 != 0, case.start & 2 != 0);
+    let gemm = Gemm::new(m, n, k, left, right).epilogue(Epilogue {
+        bias: with_bias.then_some(&bias[..]),
+        add,
+        activation: case.activation,
+    });
     let mut c = before.clone();
     let mut scratch = vec![T::default(); gemm.scratch_len()];
     gemm.run(&mut c, stride, &mut scratch);
@@ -61,7 +64,8 @@ fn check<T: Real + From<f32> + Into<f64>>(case: Case, level: Level, epsilon: f64
                 assert_eq!(got, old, "{case:?} under {level:?} wrote beyond row {i}");
                 continue;
             }
-            let mut sum = [0.0, bias[j].into(), old][case.start];
+            let mut sum = if add { old } else { 0.0 };
+            sum += if with_bias { bias[j].into() } else { 0.0 };
             for d in 0..k {
                 let x: f64 = a[if case.transposed[0] {
                     d * m + i
@@ -89,7 +93,7 @@ fn check<T: Real + From<f32> + Into<f64>>(case: Case, level: Level, epsilon: f64
 
 /// The cases of a size: transpositions, starts, packing.
 fn cases(size: [usize; 3]) -> impl Iterator<Item = Case> {
-    (0..24).map(move |i| Case {
+    (0..32).map(move |i| Case {
         size,
         transposed: [i & 1 != 0, i & 2 != 0],
         packed: i & 4 != 0,
@@ -211,7 +215,10 @@ fn bounds_keep_what_is_no_number() {
                 Strided::left(&a, 7, 1, false),
                 Strided::right(&ones, 1, 17, false),
             );
-            let gemm = Gemm::new(7, 17, 1, left, right).activation(activation);
+            let gemm = Gemm::new(7, 17, 1, left, right).epilogue(Epilogue {
+                activation,
+                ..Epilogue::default()
+            });
             let mut c = vec![0.0; 7 * 17];
             gemm.run(&mut c, 17, &mut vec![0.0; gemm.scratch_len()]);
             for (row, expected) in c.chunks(17).zip(expected) {
@@ -333,8 +340,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(30))]
 
     #[test]
-    fn any_shape(m in 0usize..70, n in 0usize..100, k in 0usize..90, kind in 0usize..24) {
-        let case = cases([m, n, k]).nth(kind).expect("24 cases");
+    fn any_shape(m in 0usize..70, n in 0usize..100, k in 0usize..90, kind in 0usize..32) {
+        let case = cases([m, n, k]).nth(kind).expect("32 cases");
         for_each_isa(|level| {
             check::<f32>(case, level, 2.4e-7);
         });

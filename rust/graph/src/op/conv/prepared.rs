@@ -8,7 +8,7 @@ use kernels::gemm::Real;
 use smallvec::SmallVec;
 
 use super::{Conv, ConvInputGradient, ConvWindows};
-use crate::op::{Op, Operand, Prepared, Run, first_by_rows};
+use crate::op::{Op, Operand, Prepared, Run, residual};
 use crate::{Bindings, DType, Dim, Result, Shape, Spec, Specs, Symbol};
 
 /// Images that are reckoned with where their number is unknown.
@@ -38,8 +38,8 @@ macro_rules! with_real {
 pub(super) trait Convolution: Op + Clone {
     /// The pass.
     const PASS: Pass;
-    /// What is applied to the sums.
-    fn activation(&self) -> Option<Activation>;
+    /// Whether a tensor of the result's kind is added to the sums, and what is applied to them.
+    fn epilogue(&self) -> (bool, Option<Activation>);
     /// How a kernel of these sizes slides.
     fn windows(&self, kernel: &[usize]) -> ConvWindows;
 }
@@ -47,8 +47,8 @@ pub(super) trait Convolution: Op + Clone {
 impl Convolution for Conv {
     const PASS: Pass = Pass::Forward;
 
-    fn activation(&self) -> Option<Activation> {
-        self.activation
+    fn epilogue(&self) -> (bool, Option<Activation>) {
+        (self.residual, self.activation)
     }
 
     fn windows(&self, _: &[usize]) -> ConvWindows {
@@ -59,8 +59,8 @@ impl Convolution for Conv {
 impl Convolution for ConvInputGradient {
     const PASS: Pass = Pass::InputGradient;
 
-    fn activation(&self) -> Option<Activation> {
-        None
+    fn epilogue(&self) -> (bool, Option<Activation>) {
+        (false, None)
     }
 
     fn windows(&self, kernel: &[usize]) -> ConvWindows {
@@ -82,12 +82,12 @@ fn geometry(
     }
 }
 
-/// `Op::prepared` of a convolution. A form serves any number of images; where that is unknown, a common one chooses it.
-pub(super) fn prepared<C: Convolution>(
+/// The geometry of a call from its specs, with common sizes where they are unknown.
+pub(super) fn reckoned_geometry<C: Convolution>(
     op: &C,
     inputs: &[&Spec],
     output: &Spec,
-) -> Option<Prepared> {
+) -> Option<Geometry> {
     let kernel = inputs[1].shape.known()?;
     let batch: SmallVec<[Symbol; 1]> = inputs[0].shape.first()?.as_symbol().into_iter().collect();
     let size = |symbol: Symbol| {
@@ -101,14 +101,22 @@ pub(super) fn prepared<C: Convolution>(
         let shape: Shape = spec.shape.iter().map(|dim| dim.substitute(&size)).collect();
         Some(shape.known()?.iter().copied().collect())
     };
-    let windows = op.windows(&kernel);
-    let geometry = geometry(
+    Some(geometry(
         C::PASS,
-        &windows,
+        &op.windows(&kernel),
         &kernel,
         &known(inputs[0])?,
         &known(output)?,
-    );
+    ))
+}
+
+/// `Op::prepared` of a convolution. A form serves any number of images; where that is unknown, a common one chooses it.
+pub(super) fn prepared<C: Convolution>(
+    op: &C,
+    inputs: &[&Spec],
+    output: &Spec,
+) -> Option<Prepared> {
+    let geometry = reckoned_geometry(op, inputs, output)?;
     let form = with_real!(
         inputs[0].dtype,
         T => conv::form::<T>(C::PASS, &geometry),
@@ -124,7 +132,7 @@ pub(super) fn prepared<C: Convolution>(
         call: Arc::new(PreparedConv {
             op: op.clone(),
             kernel: inputs[1].clone(),
-            windows,
+            windows: op.windows(&inputs[1].shape.known()?),
             form,
         }),
     })
@@ -196,7 +204,11 @@ impl<C: Convolution> Op for PreparedConv<C> {
     }
 
     fn by_rows(&self, _inputs: &[&Spec], batched: &[bool]) -> bool {
-        first_by_rows(batched)
+        residual::by_rows(self.op.epilogue().0, batched)
+    }
+
+    fn inplace(&self) -> &'static [(usize, usize)] {
+        self.op.inplace()
     }
 
     fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {
@@ -204,22 +216,19 @@ impl<C: Convolution> Op for PreparedConv<C> {
             form: Form,
             pass: Pass,
             geometry: &Geometry,
-            activation: Option<Activation>,
+            (residual, activation): (bool, Option<Activation>),
             run: &mut Run<'_, '_>,
         ) {
             let operands = [run.input::<T>(0), run.input(1)];
-            let bias = (run.inputs.len() > 2).then(|| run.input(2));
+            let epilogue = residual::epilogue(residual, activation, 0, run);
             let (out, scratch) = (run.output(0), run.scratch_of());
-            conv::run_prepared(
-                form, pass, geometry, operands, bias, activation, out, scratch,
-            );
+            conv::run_prepared(form, pass, geometry, operands, epilogue, out, scratch);
         }
 
         let geometry = self.geometry(run.inputs[0].shape, run.outputs[0].shape);
-        let activation = self.op.activation();
         with_real!(
             run.inputs[0].dtype,
-            T => real::<T>(self.form, C::PASS, &geometry, activation, run),
+            T => real::<T>(self.form, C::PASS, &geometry, self.op.epilogue(), run),
             unreachable!("a kernel that has a form")
         );
         Ok(())

@@ -167,21 +167,38 @@ fn the_gradient_passes_bias_and_activation() {
         ("strides", attr_ints(&[1])),
         ("activation", Attr::Str("relu")),
     ];
-    let op = build("conv", &attrs);
-    let inputs = [value(&[2, 6, 3], 1), value(&[2, 3, 4], 2), value(&[4], 3)];
-    let y = apply(op.clone(), &inputs.iter().collect::<Vec<_>>())
-        .unwrap()
-        .remove(0);
-    let g = like(&y, 4);
-    let grads = gradients(&op, &inputs, std::slice::from_ref(&y), &g);
-    // The sums of the gradient where the activation let it through.
-    let (y, g) = (y.require().unwrap(), g.require().unwrap());
-    let mut expected = [0.0; 4];
-    let items = y.as_slice::<f64>().iter().zip(g.as_slice::<f64>());
-    for (i, (&y, &g)) in items.enumerate() {
-        expected[i % 4] += if y > 0.0 { g } else { 0.0 };
+    let built = build("conv", &attrs);
+    for residual in [false, true] {
+        let conv = built.downcast::<Conv>().unwrap().clone();
+        let op: Arc<dyn Op> = Arc::new(Conv { residual, ..conv });
+        // Kernels that are points take a residual.
+        let size = if residual { 1 } else { 2 };
+        let mut inputs = vec![value(&[2, 6, 3], 1), value(&[size, 3, 4], 2)];
+        inputs.extend(residual.then(|| value(&[2, 6, 4], 5)));
+        inputs.push(value(&[4], 3));
+        let y = apply(op.clone(), &inputs.iter().collect::<Vec<_>>())
+            .unwrap()
+            .remove(0);
+        let g = like(&y, 4);
+        let grads = gradients(&op, &inputs, std::slice::from_ref(&y), &g);
+        // The gradient where the activation let it through, and its sums.
+        let (y, g) = (y.require().unwrap(), g.require().unwrap());
+        let items = y.as_slice::<f64>().iter().zip(g.as_slice::<f64>());
+        let passed: Vec<f64> = items
+            .map(|(&y, &g)| if y > 0.0 { g } else { 0.0 })
+            .collect();
+        let mut expected = [0.0; 4];
+        for (i, g) in passed.iter().enumerate() {
+            expected[i % 4] += g;
+        }
+        let [.., bias] = &grads[..] else {
+            panic!("no gradients")
+        };
+        assert_eq!(bias.require().unwrap().as_slice::<f64>(), &expected);
+        if residual {
+            assert_eq!(grads[2].require().unwrap().as_slice::<f64>(), passed);
+        }
     }
-    assert_eq!(grads[2].require().unwrap().as_slice::<f64>(), &expected);
 }
 
 #[test]

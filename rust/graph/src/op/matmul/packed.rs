@@ -6,7 +6,7 @@ use kernels::gemm::{Packed, Strided};
 use kernels::level;
 
 use super::{Dense, dense_real, scratch_bytes};
-use crate::op::{Op, Operand, Prepared, Run, first_by_rows};
+use crate::op::{Op, Operand, Prepared, Run};
 use crate::{Bindings, DType, Dim, Result, Shape, Spec, Specs};
 
 /// Items from which on a matrix is packed: below, the call costs more than reading it as it lies.
@@ -96,7 +96,11 @@ impl Op for PackedDense {
     }
 
     fn by_rows(&self, inputs: &[&Spec], batched: &[bool]) -> bool {
-        first_by_rows(batched) && inputs[0].shape.rank() > 1
+        self.dense.by_rows(inputs, batched)
+    }
+
+    fn inplace(&self) -> &'static [(usize, usize)] {
+        self.dense.inplace()
     }
 
     fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {
@@ -104,7 +108,12 @@ impl Op for PackedDense {
         macro_rules! multiply {
             ($type:ty) => {{
                 let b = Packed::new(level(), run.input::<$type>(1));
-                dense_real::<$type>(run, size, b.into(), 0, self.dense.activation);
+                let Dense {
+                    residual,
+                    activation,
+                    ..
+                } = self.dense;
+                dense_real::<$type>(run, size, b.into(), residual, 0, activation);
             }};
         }
         match run.inputs[0].dtype {

@@ -6,6 +6,7 @@ use simd::for_each_isa;
 use super::*;
 use crate::conv::{Form, Padding, forward, prepare, prepared_len, prepared_scratch_len};
 use crate::conv::{input_gradient, run_prepared};
+use crate::gemm::Epilogue;
 use crate::threads::tests::with_threads;
 
 /// Numbers between -1 and 1.
@@ -75,7 +76,12 @@ fn check(pass: Pass, geometry: &Geometry) {
     for tile in [Tile::Two, Tile::Four] {
         for (activation, expected) in [(None, &expected), (Some(Activation::Relu), &relu)] {
             let operands = [&x[..], &kernel];
-            let out = run_tile(pass, geometry, tile, operands, bias.as_deref(), activation);
+            let epilogue = Epilogue {
+                bias: bias.as_deref(),
+                activation,
+                add: false,
+            };
+            let out = run_tile(pass, geometry, tile, operands, epilogue);
             let found = error(&out, expected);
             assert!(found < 3e-6, "{tile:?} {problem:?}: {found:e}");
         }
@@ -88,8 +94,7 @@ fn run_tile(
     geometry: &Geometry,
     tile: Tile,
     [x, kernel]: [&[f32]; 2],
-    bias: Option<&[f32]>,
-    activation: Option<Activation>,
+    epilogue: Epilogue<'_, f32>,
 ) -> Vec<f32> {
     let form = Form::Winograd(tile);
     let unset = |len: usize| vec![f32::NAN; len];
@@ -106,8 +111,7 @@ fn run_tile(
         pass,
         geometry,
         operands,
-        bias,
-        activation,
+        epilogue,
         &mut out,
         &mut scratch,
     );
@@ -156,7 +160,7 @@ fn great_problems_are_exact_enough_and_the_same_on_any_threads() {
                     let results = [1, 2, 3].map(|threads| {
                         with_threads(threads, || {
                             let operands = [&x[..], &kernel];
-                            run_tile(pass, &geometry, tile, operands, None, None)
+                            run_tile(pass, &geometry, tile, operands, Epilogue::default())
                         })
                     });
                     assert!(results[0] == results[1] && results[0] == results[2]);
@@ -183,8 +187,7 @@ fn the_switch_turns_it_off() {
             &geometry,
             &x,
             &kernel,
-            None,
-            None,
+            Epilogue::default(),
             &mut out[0],
             &mut scratch,
         );
