@@ -3,6 +3,7 @@ use simd::{Float, Isa, Lanes, Task, math};
 
 use super::{Op, float64, map1, map2};
 use crate::activation as act;
+use crate::real::MAX_LANES;
 
 /// # Safety
 /// As for [`super::program::execute`].
@@ -17,7 +18,32 @@ pub(super) unsafe fn execute(op: Op, args: [*const f32; 3], out: *mut f32, n: us
                 Some(f) => map1(args, out, n, |x: f32| f(x.into()) as f32),
                 None => unreachable!("{} of floats", op.name()),
             },
-            _ => simd::dispatch(Step { op, args, out, n }),
+            _ => {
+                let whole = n - n % MAX_LANES;
+                if whole > 0 {
+                    simd::dispatch(Step {
+                        op,
+                        args,
+                        out,
+                        n: whole,
+                    });
+                }
+                if whole < n {
+                    // What does not fill lanes goes through them in copies, so that no step has a second form for it.
+                    let mut items = [[0f32; MAX_LANES]; 3];
+                    let mut result = [0f32; MAX_LANES];
+                    for (items, arg) in items.iter_mut().zip(args).take(op.arity()) {
+                        arg.add(whole).copy_to(items.as_mut_ptr(), n - whole);
+                    }
+                    simd::dispatch(Step {
+                        op,
+                        args: items.each_ref().map(|items| items.as_ptr()),
+                        out: result.as_mut_ptr(),
+                        n: MAX_LANES,
+                    });
+                    result.as_ptr().copy_to(out.add(whole), n - whole);
+                }
+            }
         }
     }
 }
@@ -32,6 +58,7 @@ struct Step {
     op: Op,
     args: [*const f32; 3],
     out: *mut f32,
+    /// A multiple of [`MAX_LANES`].
     n: usize,
 }
 
@@ -138,34 +165,21 @@ impl Step {
     #[inline(always)]
     fn lanes<I: Isa>(&self, isa: I, f: impl Fn(I::F32, I::F32, I::F32) -> I::F32, arity: usize) {
         let zero = isa.splat(0.0);
+        let Step { args, out, n, .. } = *self;
         let mut i = 0;
-        while i < self.n {
-            let left = (self.n - i).min(I::F32::LEN);
-            let full = left == I::F32::LEN;
+        while i < n {
             let load = |k: usize| {
-                if k >= arity {
-                    return zero;
-                }
-                // SAFETY: whoever made the step vouches for `n` items behind every operand, and `i + left <= n`.
-                unsafe {
-                    let x = self.args[k].add(i);
-                    if full {
-                        I::F32::load_ptr(isa, x)
-                    } else {
-                        I::F32::load_ptr_partial(isa, x, left)
-                    }
+                if k < arity {
+                    // SAFETY: whoever made the step vouches for `n` items behind every operand, which are whole lanes.
+                    unsafe { I::F32::load_ptr(isa, args[k].add(i)) }
+                } else {
+                    zero
                 }
             };
             let y = f(load(0), load(1), load(2));
             // SAFETY: as above.
-            unsafe {
-                if full {
-                    y.store_ptr(self.out.add(i))
-                } else {
-                    y.store_ptr_partial(self.out.add(i), left)
-                }
-            }
-            i += left;
+            unsafe { y.store_ptr(out.add(i)) };
+            i += I::F32::LEN;
         }
     }
 }
