@@ -17,6 +17,7 @@ pub mod random;
 pub mod real;
 pub mod recurrent;
 pub mod reduce;
+pub mod resample;
 pub mod softmax;
 pub mod sort;
 pub mod threads;

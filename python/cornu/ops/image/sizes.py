@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cornu._cornu import Tensor
+from cornu._cornu import Tensor, primitive
 from cornu.ops.core import cast, saturate_cast
-from cornu.ops.creation import counting
+from cornu.ops.creation import counting, ones
 from cornu.ops.elementwise import abs, floor, maximum, round, sinc
 from cornu.ops.image.layout import on_batch
-from cornu.ops.manipulation import moveaxis, pad, reshape
+from cornu.ops.manipulation import pad, reshape
 from cornu.ops.operation import op
-from cornu.ops.products import tensordot
 from cornu.ops.promotion import as_float, as_tensor
 from cornu.ops.reduction import sum
 from cornu.ops.selection import take, where
-from cornu.ops.shapes import as_sizes, larger, normalize_axis, smaller
+from cornu.ops.shapes import as_sizes, larger, normalize_axis, product, smaller
 from cornu.tensor import check_memory, is_float_dtype
+
+_resample = primitive("resample")
 
 
 def _triangle(x: Tensor) -> Tensor:
@@ -81,21 +82,37 @@ def _weights(
 
 
 def _along(x: Tensor, axis: int, weights: Tensor) -> Tensor:
-    return moveaxis(tensordot(x, weights, ([axis], [0])), -1, axis)
+    """One axis of a tensor under weights `(inputs, outputs)`."""
+    outer, inner = product(x.shape[:axis]), product(x.shape[axis + 1 :])
+    images = reshape(x, (outer, x.shape[axis], 1, inner))
+    y = _resample(images, weights, ones((1, 1), x.dtype))
+    return reshape(y, (*x.shape[:axis], weights.shape[1], *x.shape[axis + 1 :]))
 
 
-def _resized(x: Tensor, axis: int, size: Any, interpolation: str, antialias: bool) -> Tensor:
-    """One axis of a float tensor brought to another size."""
+def _nearest(x: Tensor, axis: int, size: Any) -> Tensor:
+    """One axis brought to another size by the nearest items."""
     own = x.shape[axis]
     if isinstance(own, int) and own == size:
         return x
-    if interpolation == "nearest":
-        place = floor((counting(size, "float32") + 0.5) * _ratio(own, size))
-        return take(x, as_tensor(place, "int32"), axis=axis)
+    place = floor((counting(size, "float32") + 0.5) * _ratio(own, size))
+    return take(x, as_tensor(place, "int32"), axis=axis)
+
+
+def _resized(x: Tensor, height: Any, width: Any, interpolation: str, antialias: bool) -> Tensor:
+    """Images `(batch, rows, columns, channels)` of floats brought to another size."""
     # Places among many pixels need more digits than half floats have.
     wide = "float64" if x.dtype == "float64" else "float32"
-    weights = _weights(own, size, _ratio(size, own), 0, _KERNELS[interpolation], antialias, wide)
-    return _along(x, axis, cast(weights, x.dtype))
+    kernel = _KERNELS[interpolation]
+    weights = {
+        axis: cast(_weights(own, size, _ratio(size, own), 0, kernel, antialias, wide), x.dtype)
+        for axis, own, size in ((1, x.shape[1], height), (2, x.shape[2], width))
+        if not (isinstance(own, int) and own == size)
+    }
+    if len(weights) == 2:
+        return _resample(x, *weights.values())
+    for axis in weights:
+        x = _along(x, axis, weights[axis])
+    return x
 
 
 def _check_result(shape: Sequence[Any], dtype: str) -> None:
@@ -163,14 +180,9 @@ def resize(
             border = [(0, 0), (top, top), (left, left), (0, 0)]
             x = pad(x, border, constant_values=fill_value)
         if interpolation == "nearest":
-            return _resized(
-                _resized(x, 1, height, interpolation, False), 2, width, interpolation, False
-            )
-        dtype = x.dtype
-        y = as_float(x)
-        for axis, target in ((1, height), (2, width)):
-            y = _resized(y, axis, target, interpolation, antialias)
-        return y if is_float_dtype(dtype) else saturate_cast(round(y), dtype)
+            return _nearest(_nearest(x, 1, height), 2, width)
+        y = _resized(as_float(x), height, width, interpolation, antialias)
+        return y if is_float_dtype(x.dtype) else saturate_cast(round(y), x.dtype)
 
     return on_batch(run, images, data_format)
 

@@ -30,6 +30,7 @@ pub mod random;
 mod real;
 pub mod recurrent;
 pub mod reduce;
+pub mod resample;
 pub(crate) mod residual;
 pub mod slice;
 pub mod softmax;
@@ -272,6 +273,7 @@ const FAMILIES: &[Family] = &[
     random::OPS,
     recurrent::OPS,
     reduce::OPS,
+    resample::OPS,
     slice::OPS,
     softmax::OPS,
     sort::OPS,
