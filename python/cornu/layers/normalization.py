@@ -8,7 +8,7 @@ from cornu.layers.configured import ConfiguredLayer
 from cornu.layers.core import Wrapper
 from cornu.layers.input_spec import InputSpec
 from cornu.layers.layer import Layer
-from cornu.ops.normalization import batch_normalization_in_training
+from cornu.ops.normalization import batch_normalization_in_training, group_normalization
 
 
 def _at_least_float32(dtype: str) -> str:
@@ -405,22 +405,9 @@ class GroupNormalization(_Scaled):
         self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: channels})
 
     def call(self, inputs: Any) -> Any:
-        shape, rank = tuple(inputs.shape), len(inputs.shape)
-        axis = self.axis % rank
-        channels = shape[axis]
         x = ops.cast(inputs, _at_least_float32(self.compute_dtype))
-        grouped = (*shape[:axis], self.groups, channels // self.groups, *shape[axis + 1 :])
-        x = ops.reshape(x, grouped)
-        axes = tuple(i for i in range(1, rank + 1) if i != axis)
-        mean, variance = ops.moments(x, axes=axes, keepdims=True)
-        x = ops.multiply(ops.subtract(x, mean), ops.rsqrt(ops.add(variance, self.epsilon)))
-        x = ops.reshape(x, shape)
-        broadcast = tuple(channels if i == axis else 1 for i in range(rank))
-        if self.gamma is not None:
-            x = ops.multiply(x, ops.reshape(self.gamma, broadcast))
-        if self.beta is not None:
-            x = ops.add(x, ops.reshape(self.beta, broadcast))
-        return ops.cast(x, self.compute_dtype)
+        y = group_normalization(x, self.groups, self.axis, self.gamma, self.beta, self.epsilon)
+        return ops.cast(y, self.compute_dtype)
 
 
 class UnitNormalization(ConfiguredLayer):

@@ -14,6 +14,7 @@ from cornu.ops.reduction import mean, sum
 from cornu.ops.shapes import normalize_axes, normalize_axis
 
 _layer_norm = primitive("layer_norm")
+_group_norm = primitive("group_norm")
 _batch_norm_inference = primitive("batch_norm_inference")
 _batch_norm_train = primitive("batch_norm_train")
 
@@ -168,6 +169,40 @@ def rms_normalization(
     return _normalized(x, scale, None, axis, epsilon, rms=True)
 
 
+def group_normalization(
+    x: Any, groups: int, axis: int, gamma: Any = None, beta: Any = None, epsilon: float = 1e-3
+) -> Tensor:
+    """Each group of channels of each sample brought to mean 0 and variance 1.
+
+    Wu and He, 2018, arXiv:1803.08494.
+
+    Args:
+        x: A float tensor `(batch, ...)`.
+        groups: How many; divides the channels.
+        axis: The axis of the channels.
+        gamma: What is multiplied, per channel.
+        beta: What is added, per channel.
+        epsilon: Added to the variance.
+
+    Returns:
+        A tensor of the shape of `x`.
+    """
+    x, last = moveaxis(x, axis, -1), normalize_axis(axis, x.ndim) == x.ndim - 1
+    present = _present(x.dtype, x.shape[-1:], gamma, beta)
+    y = _group_norm(x, *present, groups=groups, epsilon=float(epsilon))
+    return y if last else moveaxis(y, -1, axis)
+
+
+def _present(dtype: str, sizes: Any, gamma: Any, beta: Any) -> list[Tensor]:
+    """The operands `gamma` and `beta` of a normalization; ones where only `beta` is given."""
+    parameters = [
+        None if p is None else reshape(as_tensor(as_tensor(p), dtype), sizes) for p in (gamma, beta)
+    ]
+    if gamma is None and beta is not None:
+        parameters[0] = _filled(as_tensor(1, dtype), sizes)
+    return [p for p in parameters if p is not None]
+
+
 def _normalized(x: Any, gamma: Any, beta: Any, axis: Any, epsilon: Any, rms: bool) -> Tensor:
     given = as_tensor(x)
     x = as_float(given)
@@ -176,14 +211,7 @@ def _normalized(x: Any, gamma: Any, beta: Any, axis: Any, epsilon: Any, rms: boo
     last = tuple(range(x.ndim - len(axes), x.ndim))
     if axes != last:
         x = moveaxis(x, axes, last)
-    sizes = x.shape[x.ndim - len(axes) :]
-    parameters = [
-        None if p is None else reshape(as_tensor(as_tensor(p), x.dtype), sizes)
-        for p in (gamma, beta)
-    ]
-    if parameters[0] is None and parameters[1] is not None:
-        parameters[0] = _filled(as_tensor(1, x.dtype), sizes)
-    present = [p for p in parameters if p is not None]
+    present = _present(x.dtype, x.shape[x.ndim - len(axes) :], gamma, beta)
     y = _layer_norm(x, *present, axis_count=len(axes), epsilon=epsilon, rms=rms)
     y = moveaxis(y, last, axes) if axes != last else y
     return as_tensor(y, given.dtype)

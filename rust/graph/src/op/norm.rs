@@ -1,4 +1,6 @@
-//! Layer and batch normalization.
+//! Layer, batch and group normalization.
+
+mod group;
 
 use std::sync::Arc;
 
@@ -31,6 +33,16 @@ pub const OPS: Family = &[
             axis_count,
             epsilon: attrs.float_or("epsilon", 1e-3)?,
             rms: attrs.bool_or("rms", false)?,
+        }))
+    }),
+    ("group_norm", |attrs| {
+        let groups = attrs.int("groups")?;
+        let Ok(groups @ 1..) = usize::try_from(groups) else {
+            return value_error!("`groups` must be positive, got {groups}");
+        };
+        Ok(Arc::new(group::GroupNorm {
+            groups,
+            epsilon: attrs.float_or("epsilon", 1e-3)?,
         }))
     }),
     ("batch_norm_train", |attrs| {
@@ -249,7 +261,7 @@ impl RealKernel for LayerNormGradient {
 
     fn scratch_len(&self, inputs: &[Operand<'_>]) -> usize {
         let norm = self.0.kernel::<f32>(inputs[1].shape, None, None);
-        kernel::sums_scratch_len(inputs[2].size(), norm.n)
+        kernel::layer_norm_scratch_len(inputs[2].size(), norm.n)
     }
 }
 

@@ -720,6 +720,37 @@ fn of_layer_norm() {
 }
 
 #[test]
+fn of_group_norm() {
+    for parameters in 0..3 {
+        for groups in [1, 2, 4] {
+            let mut operands = vec![tensor(&numbers(48, 20), &[2, 3, 2, 4])];
+            operands.extend((0..parameters).map(|k| tensor(&numbers(4, 21 + k), &[4])));
+            check_both(&Case {
+                name: "group_norm",
+                attributes: &[
+                    ("groups", Attr::Int(graph::Dim::Known(groups))),
+                    ("epsilon", Attr::Float(0.1)),
+                ],
+                operands,
+                results: 1,
+            });
+        }
+    }
+}
+
+#[test]
+fn of_resampling() {
+    let [rows, columns] = [([3, 2], 23), ([2, 5], 24)]
+        .map(|(shape, seed)| tensor(&numbers(shape.iter().product(), seed), &shape));
+    check_both(&Case {
+        name: "resample",
+        attributes: &[],
+        operands: vec![tensor(&numbers(36, 22), &[2, 3, 2, 3]), rows, columns],
+        results: 1,
+    });
+}
+
+#[test]
 fn of_batch_norm() {
     let operands = || {
         let channels = |seed| tensor(&numbers(3, seed), &[3]);
