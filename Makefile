@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUST := $(shell find rust Cargo.toml Cargo.lock -name '*.rs' -o -name 'Cargo.*' 2>/dev/null)
 MODULE := python/cornu/_cornu.abi3.so
 
-.PHONY: demo test test-rust test-python bench bench-kernels lint fmt build clean
+.PHONY: demo test test-rust test-emulated test-python bench bench-kernels lint fmt build clean
 
 demo: $(VENV)/demo $(MODULE)
 	$(BIN)/python demo/digits.py
@@ -17,6 +17,11 @@ test-rust: $(VENV)/base
 	for isa in avx512 avx2 scalar; do \
 		CORNU_MAX_ISA=$$isa PYO3_PYTHON=$(abspath $(BIN))/python cargo test --workspace --quiet || exit 1; \
 	done
+
+# The tests of kernels on a processor without AVX, under qemu-user (Debian's package of that name).
+test-emulated:
+	CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="qemu-x86_64 -cpu Nehalem" \
+		cargo test --package cornu-simd --package cornu-kernels --quiet
 
 test-python: $(VENV)/test $(MODULE)
 	KERAS_BACKEND=jax JAX_PLATFORMS=cpu $(BIN)/python -m pytest tests -n auto --dist loadfile
