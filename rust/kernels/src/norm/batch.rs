@@ -4,12 +4,7 @@ use crate::real::Real;
 
 /// Items of scratch for [`batch_norm`] and [`batch_norm_gradient`] of `rows` rows.
 pub fn batch_norm_scratch_len(rows: usize, columns: usize) -> usize {
-    rows_of(rows, columns).sums_len() + 3 * columns
-}
-
-/// All rows as one image.
-fn rows_of(rows: usize, n: usize) -> Columns {
-    Columns { images: 1, rows, n }
+    Columns::of_rows(rows, columns).sums_len() + 3 * columns
 }
 
 /// Normalizes the columns of `x` by their own means and (biased) variances, which it gives too.
@@ -35,7 +30,7 @@ pub fn batch_norm<T: Real>(
     }
     assert_eq!(x.len() % n, 0);
     let rows = x.len() / n;
-    let columns = rows_of(rows, n);
+    let columns = Columns::of_rows(rows, n);
     let (sums, scratch) = scratch.split_at_mut(columns.sums_len());
     column_sums(columns, Sums::Moments, x, sums);
     let slope = &mut scratch[..n];
@@ -95,7 +90,7 @@ pub fn batch_norm_gradient<T: Real>(
     }
     assert_eq!(x.len() % n, 0);
     let rows = x.len() / n;
-    let columns = rows_of(rows, n);
+    let columns = Columns::of_rows(rows, n);
     let (sums, scratch) = scratch.split_at_mut(columns.sums_len());
     column_sums(columns, Sums::Gradient { g, mean }, x, sums);
     let (factor, scratch) = scratch.split_at_mut(n);

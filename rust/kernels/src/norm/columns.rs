@@ -23,6 +23,11 @@ impl Columns {
     /// Items of a block: enough that adding the blocks costs little.
     const BLOCK_ITEMS: usize = 1 << 14;
 
+    /// All rows as those of one image.
+    pub fn of_rows(rows: usize, n: usize) -> Self {
+        Columns { images: 1, rows, n }
+    }
+
     /// Rows that are summed at once.
     pub fn block_rows(&self) -> usize {
         let few = (Self::BLOCK_ITEMS / self.n.max(1)).clamp(8, 512);

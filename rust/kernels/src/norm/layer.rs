@@ -161,8 +161,7 @@ fn fold_row<T: Real, I: Isa>(
 
 /// Items of scratch for [`layer_norm_gradient`] of `rows` rows.
 pub fn layer_norm_scratch_len(rows: usize, n: usize) -> usize {
-    let columns = Columns { images: 1, rows, n };
-    columns.sums_len()
+    Columns::of_rows(rows, n).sums_len()
 }
 
 /// The gradients of [`layer_norm`] with respect to `x`, gamma and beta, where `g` reaches its result.
@@ -184,7 +183,7 @@ pub fn layer_norm_gradient<T: Real>(
     let (n, rows) = (norm.n, statistics.mean.len());
     assert!(g.len() == rows * n && x.len() == g.len() && dx.len() == g.len());
     assert!(statistics.inverse.len() == rows && norm.gamma.is_none_or(|p| p.len() == n));
-    let columns = Columns { images: 1, rows, n };
+    let columns = Columns::of_rows(rows, n);
     let (blocks, per_block) = (columns.blocks(), columns.block_rows());
     let sums = &mut scratch[..columns.sums_len()];
     sums.fill(T::default());
