@@ -138,7 +138,7 @@ def wide_deep_and_cross(keras, random):
         cross = x0 * layers.Dense(8)(cross) + cross
     deep = x0
     for units in (16, 8):
-        deep = layers.Dense(units)(deep)
+        deep = layers.Dense(units, use_bias=False)(deep)
         deep = layers.ReLU()(layers.BatchNormalization(momentum=0.8)(deep))
         deep = layers.Dropout(0.1 * random)(deep)
     merged = layers.concatenate([wide, cross, deep])
