@@ -122,7 +122,10 @@ pub fn hard_sigmoid<I: Isa>(isa: I, x: I::F32) -> I::F32 {
 /// `x sigmoid(x)`.
 #[inline(always)]
 pub fn silu<I: Isa>(isa: I, x: I::F32) -> I::F32 {
-    x * math::sigmoid(isa, x)
+    // Without what the logistic function does for its last bit.
+    let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+    let e = math::bounded_exp(isa, -x.abs());
+    x * e.select(x.lt(zero), one) / (one + e)
 }
 
 /// `x / 2 (1 + erf(x / sqrt 2))`.

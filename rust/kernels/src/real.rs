@@ -19,6 +19,11 @@ pub trait Real: gemm::Real + attention::Compiled {
     fn exp<I: Isa>(isa: I, x: Self::Lanes<I>) -> Self::Lanes<I>;
     /// The hyperbolic tangent of each lane.
     fn tanh<I: Isa>(isa: I, x: Self::Lanes<I>) -> Self::Lanes<I>;
+    /// The hyperbolic tangent of each lane, in single precision within six units in the last place.
+    #[inline(always)]
+    fn quick_tanh<I: Isa>(isa: I, x: Self::Lanes<I>) -> Self::Lanes<I> {
+        Self::tanh(isa, x)
+    }
     /// The logistic function of each lane.
     fn sigmoid<I: Isa>(isa: I, x: Self::Lanes<I>) -> Self::Lanes<I>;
 }
@@ -47,6 +52,11 @@ impl Real for f32 {
     #[inline(always)]
     fn tanh<I: Isa>(isa: I, x: I::F32) -> I::F32 {
         math::tanh(isa, x)
+    }
+
+    #[inline(always)]
+    fn quick_tanh<I: Isa>(isa: I, x: I::F32) -> I::F32 {
+        math::quick_tanh(isa, x)
     }
 
     #[inline(always)]

@@ -40,12 +40,14 @@
 mod dispatch;
 mod lanes;
 pub mod math;
+mod paired;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 pub use dispatch::{Level, dispatch, dispatch_at, for_each_isa, level};
-pub use lanes::{F32Lanes, Float, I32Lanes, Isa, Lanes, Mask, Task, prefetch};
+pub use lanes::{F32Lanes, Float, I32Lanes, Isa, Lanes, Mask, Task, prefetch, prefetch_second};
+pub use paired::interleaved;
 pub use portable::Portable;
 #[cfg(target_arch = "x86_64")]
 pub use x86::{Avx2, Avx512};

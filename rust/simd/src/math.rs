@@ -94,13 +94,20 @@ pub fn exp<I: Isa>(isa: I, x: I::F32) -> I::F32 {
 /// `e^x` for `x <= 88`, in fewer steps than [`exp`]; zero where the result would not be normal.
 #[inline(always)]
 pub fn bounded_exp<I: Isa>(isa: I, x: I::F32) -> I::F32 {
+    let (power, p) = bounded_exp_parts(isa, x);
+    p.mul_add(power, power)
+}
+
+/// `2^n` and `p` of `e^x = 2^n + p 2^n`.
+#[inline(always)]
+fn bounded_exp_parts<I: Isa>(isa: I, x: I::F32) -> (I::F32, I::F32) {
     // Below, the exponent is that of zero; NaN passes.
     let x = isa.splat(-88.0).max(x);
     // So large a number has no room for fractions: its last bits are the exponent of 2^n.
     let large = isa.splat(12_582_912.0 + 127.0);
     let rounded = x.mul_add(isa.splat(std::f32::consts::LOG2_E), large);
     let power = I::F32::from_bits(rounded.to_bits().shl::<23>());
-    expm1_near(isa, less_ln_2(isa, x, rounded - large)).mul_add(power, power)
+    (power, expm1_near(isa, less_ln_2(isa, x, rounded - large)))
 }
 
 /// `2^n (1 + p)`.
@@ -223,13 +230,47 @@ pub fn tanh<I: Isa>(isa: I, x: I::F32) -> I::F32 {
     far.select(t.gt(isa.splat(0.55)), near).copysign(x)
 }
 
+/// The hyperbolic tangent within six units in the last place, five with fused multiply-adds, in a third of the time of [`tanh`]: a
+/// ratio of polynomials.
+#[inline(always)]
+pub fn quick_tanh<I: Isa>(isa: I, x: I::F32) -> I::F32 {
+    // Beyond, the result is less than four units from one.
+    let x = isa.splat(8.0).min(isa.splat(-8.0).max(x));
+    let square = x * x;
+    let above = polynomial(
+        isa,
+        square,
+        [
+            1.0,
+            0.134_444_95,
+            3.571_594_4e-3,
+            2.189_46e-5,
+            1.523_033_3e-8,
+        ],
+    );
+    let below = polynomial(
+        isa,
+        square,
+        [1.0, 0.467_778_2, 2.616_443e-2, 3.411_286e-4, 8.522_412e-7],
+    );
+    x * above / below
+}
+
 /// The logistic function `1 / (1 + e^-x)`.
 #[inline(always)]
 pub fn sigmoid<I: Isa>(isa: I, x: I::F32) -> I::F32 {
-    // As e^x / (1 + e^x) on the negative side, where the other form would round twice as much.
-    let one = isa.splat(1.0);
-    let e = bounded_exp(isa, -x.abs());
-    e.select(x.lt(isa.splat(0.0)), one) / (one + e)
+    // As e^x / (1 + e^x) on the negative side, where the other form would round twice as much; there, what the exponential and the
+    // sum lose by rounding is put right behind the division.
+    let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+    let (power, p) = bounded_exp_parts(isa, -x.abs());
+    let e = p.mul_add(power, power);
+    let sum = one + e;
+    let negative = x.lt(zero);
+    let y = e.select(negative, one) / sum;
+    let lost = p.mul_add(power, power - e);
+    let lost_of_sum = e - (sum - one) + lost;
+    let right = y.neg_mul_add(lost_of_sum, lost).mul_add(one - y, y);
+    right.select(negative, y)
 }
 
 /// The error function.

@@ -12,7 +12,7 @@ use super::matmul::Matmul;
 use super::norm::expect_shape;
 use super::real::{Call, RealKernel, real_scratch, run_real};
 use super::term::{Term, Terms, differentiate_gradients};
-use super::{Attrs, Family, Op, Operand, Run, Vjp, create, expect_operands};
+use super::{Attrs, Family, Op, Operand, Prepared, Run, Vjp, create, expect_operands};
 use crate::emit::Emitter;
 use crate::{
     Bindings, DType, Dim, Error, Result, Shape, Spec, Specs, Value, type_error, value_error,
@@ -86,7 +86,6 @@ impl Recurrent {
         let carry = self.cell.states() > 1;
         kernel::Operands {
             projected: call.inputs[0],
-            kernel: call.inputs[1],
             states: [call.inputs[2], if carry { call.inputs[3] } else { &[] }],
             bias: self.bias().map(|i| call.inputs[i]),
             mask: self.mask().map(|i| call.operands[i].as_slice()),
@@ -275,6 +274,19 @@ impl Op for Recurrent {
         Ok(grads)
     }
 
+    fn prepared(&self, inputs: &[&Spec], _output: &Spec) -> Option<Prepared> {
+        let units = inputs[1].shape.known()?[0];
+        let floats = matches!(inputs[1].dtype, DType::Float32 | DType::Float64);
+        (floats && !self.keep).then(|| Prepared {
+            operand: 1,
+            prepare: Arc::new(PackKernel {
+                cell: self.cell,
+                units,
+            }),
+            call: Arc::new(PackedRecurrent { op: *self, units }),
+        })
+    }
+
     fn for_gradient(&self) -> Option<Arc<dyn Op>> {
         (self.cell.kept() > 0).then(|| -> Arc<dyn Op> {
             Arc::new(Recurrent {
@@ -293,11 +305,17 @@ impl Op for Recurrent {
     }
 }
 
-impl RealKernel for Recurrent {
-    fn call<T: Real>(&self, mut call: Call<'_, T>) {
-        let sized = self.sized(call.operands[0].shape, call.operands[1].shape);
+impl Recurrent {
+    /// Steps along sequences of some size, with the recurrent kernel packed.
+    fn steps<T: Real>(
+        &self,
+        sized: &kernel::Recurrent,
+        packed: &[T],
+        call: Call<'_, T>,
+        scratch: &mut [T],
+    ) {
         let operands = self.kernel_operands(&call);
-        let mut outputs = call.outputs.iter_mut().map(|output| &mut **output);
+        let mut outputs = call.outputs.into_iter();
         let mut next = |there: bool| outputs.by_ref().take(usize::from(there)).next();
         let sequence = next(true).unwrap_or_default();
         let h = next(true).unwrap_or_default();
@@ -307,15 +325,122 @@ impl RealKernel for Recurrent {
             states: [h, c],
             kept: next(self.keep),
         };
-        kernel::forward(&sized, &operands, outputs, call.scratch);
+        kernel::forward(sized, packed, &operands, outputs, scratch);
+    }
+}
+
+/// Items of a packed recurrent kernel.
+fn packed_len(dtype: DType, cell: Cell, units: usize) -> usize {
+    match dtype {
+        DType::Float64 => kernel::packed_len::<f64>(cell, units),
+        _ => kernel::packed_len::<f32>(cell, units),
+    }
+}
+
+/// Numbers of scratch for the steps.
+fn steps_scratch(dtype: DType, sized: &kernel::Recurrent) -> usize {
+    match dtype {
+        DType::Float64 => kernel::forward_scratch_len::<f64>(sized),
+        _ => kernel::forward_scratch_len::<f32>(sized),
+    }
+}
+
+impl RealKernel for Recurrent {
+    fn call<T: Real>(&self, mut call: Call<'_, T>) {
+        let sized = self.sized(call.operands[0].shape, call.operands[1].shape);
+        let scratch = std::mem::take(&mut call.scratch);
+        let len = kernel::packed_len::<T>(self.cell, sized.units);
+        let (packed, scratch) = scratch.split_at_mut(len);
+        kernel::pack(self.cell, sized.units, call.inputs[1], packed);
+        self.steps(&sized, packed, call, scratch);
     }
 
     fn scratch_len(&self, inputs: &[Operand<'_>]) -> usize {
         let sized = self.sized(inputs[0].shape, inputs[1].shape);
-        match inputs[0].dtype {
-            DType::Float64 => kernel::forward_scratch_len::<f64>(&sized),
-            _ => kernel::forward_scratch_len::<f32>(&sized),
-        }
+        let dtype = inputs[0].dtype;
+        packed_len(dtype, self.cell, sized.units) + steps_scratch(dtype, &sized)
+    }
+}
+
+/// The recurrent kernel as the steps read it.
+#[derive(Clone, Copy, Debug)]
+struct PackKernel {
+    cell: Cell,
+    units: usize,
+}
+
+impl Op for PackKernel {
+    fn name(&self) -> &'static str {
+        "pack_recurrent_kernel"
+    }
+
+    fn infer(&self, inputs: &[&Spec]) -> Result<Specs> {
+        let len = packed_len(inputs[0].dtype, self.cell, self.units);
+        let shape: Shape = std::iter::once(Dim::from(len)).collect();
+        Ok(std::iter::once(inputs[0].with_shape(shape)).collect())
+    }
+
+    fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {
+        run_real(self, run)
+    }
+}
+
+impl RealKernel for PackKernel {
+    fn call<T: Real>(&self, mut call: Call<'_, T>) {
+        kernel::pack(self.cell, self.units, call.inputs[0], call.outputs[0]);
+    }
+}
+
+/// [`Recurrent`] over what [`PackKernel`] made of its kernel.
+#[derive(Clone, Copy, Debug)]
+struct PackedRecurrent {
+    op: Recurrent,
+    units: usize,
+}
+
+impl PackedRecurrent {
+    /// The recurrent kernel's shape as it was.
+    fn kernel(&self) -> [usize; 2] {
+        [self.units, self.units * self.op.cell.gates()]
+    }
+}
+
+impl Op for PackedRecurrent {
+    fn name(&self) -> &'static str {
+        self.op.name()
+    }
+
+    fn infer(&self, inputs: &[&Spec]) -> Result<Specs> {
+        let shape: Shape = self.kernel().map(Dim::from).into_iter().collect();
+        let kernel = inputs[1].with_shape(shape);
+        let mut inputs: SmallVec<[&Spec; 12]> = inputs.iter().copied().collect();
+        inputs[1] = &kernel;
+        self.op.infer(&inputs)
+    }
+
+    fn scratch(&self, inputs: &[Operand<'_>], outputs: &[Operand<'_>], _: &Bindings) -> usize {
+        real_scratch(self, inputs, outputs)
+    }
+
+    fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {
+        run_real(self, run)
+    }
+
+    fn flops(&self, inputs: &[Operand<'_>], _: &[Operand<'_>]) -> u64 {
+        2 * (inputs[0].size() * self.units) as u64
+    }
+}
+
+impl RealKernel for PackedRecurrent {
+    fn call<T: Real>(&self, mut call: Call<'_, T>) {
+        let sized = self.op.sized(call.operands[0].shape, &self.kernel());
+        let (packed, scratch) = (call.inputs[1], std::mem::take(&mut call.scratch));
+        self.op.steps(&sized, packed, call, scratch);
+    }
+
+    fn scratch_len(&self, inputs: &[Operand<'_>]) -> usize {
+        let sized = self.op.sized(inputs[0].shape, &self.kernel());
+        steps_scratch(inputs[0].dtype, &sized)
     }
 }
 
@@ -414,7 +539,14 @@ impl RealKernel for RecurrentGradient {
             states: [h, c],
             bias: next(self.op.use_bias),
         };
-        kernel::backward(&sized, &operands, &gradients, results, call.scratch);
+        kernel::backward(
+            &sized,
+            call.inputs[1],
+            &operands,
+            &gradients,
+            results,
+            call.scratch,
+        );
     }
 
     fn scratch_len(&self, inputs: &[Operand<'_>]) -> usize {

@@ -69,7 +69,9 @@ pub fn hoist(graph: &mut Graph) {
         return;
     }
     let mut prologue = graph.clone();
+    // Sizes that inputs bind are checked where the inputs are.
     prologue.inputs.clear();
+    prologue.guards.clear();
     prologue.outputs = wanted.clone();
     prologue.retain((0..moved.len()).filter(|&n| moved[n]));
     for (i, &value) in wanted.iter().enumerate() {

@@ -33,7 +33,8 @@ impl Rows {
     /// The steps of a graph that are worth it, from the sizes alone; `layout` knows those of the values.
     pub(super) fn choose(graph: &Graph, layout: &Layout) -> Option<Rows> {
         let (symbol, steps) = independent(graph)?;
-        let cache = Caches::of_machine().last;
+        // What steps hand on shares the last cache with weights, and with other processes.
+        let cache = Caches::of_machine().last / 2;
         let of = layout.bindings.0[symbol.0 as usize];
         let batched: Vec<bool> = (0..graph.values.len())
             .map(|value| begins_with(graph.spec(value), symbol))

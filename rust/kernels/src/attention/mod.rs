@@ -282,6 +282,7 @@ impl<T: Real> Task for Product<T> {
                         segments: &[0],
                         a: self.a,
                         b: self.b.0.add(column / width * self.b.1),
+                        next: None,
                         c: (self.c.0.add(column), self.c.1),
                         columns: width.min(columns - column),
                         add: self.add,

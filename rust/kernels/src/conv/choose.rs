@@ -167,11 +167,17 @@ mod tests {
             (
                 "fewer tiles",
                 [1, 7, 512, 3, 512, 1, 1],
-                Lines,
-                Lines,
-                Lines,
+                ImplicitGemm,
+                ImplicitGemm,
+                ImplicitGemm,
             ),
-            ("many images", [8, 7, 512, 3, 512, 1, 1], four, four, Lines),
+            (
+                "many images",
+                [8, 7, 512, 3, 512, 1, 1],
+                four,
+                four,
+                ImplicitGemm,
+            ),
             ("few channels", [1, 56, 16, 3, 16, 1, 1], four, four, Lines),
         ] {
             let [batch, side, channels, size, filters, stride, groups] = sizes;

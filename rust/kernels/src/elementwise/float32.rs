@@ -21,7 +21,7 @@ pub(super) unsafe fn execute(op: Op, args: [*const f32; 3], out: *mut f32, n: us
             _ => {
                 let whole = n - n % MAX_LANES;
                 if whole > 0 {
-                    simd::dispatch(Step {
+                    run(Step {
                         op,
                         args,
                         out,
@@ -35,7 +35,7 @@ pub(super) unsafe fn execute(op: Op, args: [*const f32; 3], out: *mut f32, n: us
                     for (items, arg) in items.iter_mut().zip(args).take(op.arity()) {
                         arg.add(whole).copy_to(items.as_mut_ptr(), n - whole);
                     }
-                    simd::dispatch(Step {
+                    run(Step {
                         op,
                         args: items.each_ref().map(|items| items.as_ptr()),
                         out: result.as_mut_ptr(),
@@ -52,6 +52,11 @@ pub(super) unsafe fn execute(op: Op, args: [*const f32; 3], out: *mut f32, n: us
 fn is_scalar(op: Op) -> bool {
     use Op::*;
     matches!(op, Sinh | Cosh | Lgamma | Digamma)
+}
+
+/// Runs a step: most are one chain of operations per register, so short registers go in pairs.
+fn run(step: Step) {
+    simd::dispatch(simd::interleaved(step));
 }
 
 struct Step {
@@ -155,6 +160,7 @@ impl Task for Step {
             Celu => each!(|x, alpha| act::celu(isa, x, alpha)),
             Where => each!(|c, x, y| x.select(is(c), y)),
             Clip => each!(|x, low, high| x.maximum(low).minimum(high)),
+            MultiplyAdd => each!(|x, y, z| x * y + z),
             op => unreachable!("{} of floats", op.name()),
         }
     }

@@ -75,6 +75,7 @@ pub(super) unsafe fn execute(op: Op, args: [*const f64; 3], out: *mut f64, n: us
             }),
             Where => each!(|c, x, y| if c != 0.0 { x } else { y }),
             Clip => each!(|x, low, high| minimum(maximum(x, low), high)),
+            MultiplyAdd => each!(|x, y, z| x * y + z),
             other => unreachable!("{} of floats", other.name()),
         }
     }

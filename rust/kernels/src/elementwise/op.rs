@@ -115,6 +115,8 @@ ops! {
     // where(condition, x1, x2), clip(x, low, high)
     Where "where",
     Clip "clip",
+    // x * y + z, rounded after each: what programs make of a product that is only added to something.
+    MultiplyAdd "multiply_add",
     ;
 }
 

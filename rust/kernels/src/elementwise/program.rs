@@ -128,6 +128,7 @@ impl Program {
         outputs: &[(Value, DType)],
     ) -> Result<Program, Unsupported> {
         let narrow = |dtype: &DType| Compute::of(*dtype) == compute && *dtype != compute.dtype();
+        let (code, outputs) = contracted(compute, code, outputs);
         if code.len() > 1 && compute == Compute::I64 && inputs.iter().any(narrow) {
             return Err(Unsupported::NarrowChain);
         }
@@ -340,6 +341,57 @@ impl Program {
         });
     }
 }
+
+/// The code with each product that only one sum uses, and nobody else, as one step with it.
+fn contracted(
+    compute: Compute,
+    code: &[Instruction],
+    outputs: &[(Value, DType)],
+) -> (Code, SmallVec<[(Value, DType); 2]>) {
+    let mut uses = SmallVec::<[usize; 16]>::from_elem(0, code.len());
+    let read = (code.iter()).flat_map(|instruction| &instruction.args[..instruction.op.arity()]);
+    for value in read.chain(outputs.iter().map(|(value, _)| value)) {
+        if let Value::Result(k) = *value {
+            uses[k] += 1;
+        }
+    }
+    let factors = |value: Value| match value {
+        Value::Result(k) if uses[k] == 1 && code[k].op == Op::Multiply => Some(k),
+        _ => None,
+    };
+    let mut joined = SmallVec::<[bool; 16]>::from_elem(false, code.len());
+    let mut whole = Code::from_slice(code);
+    if Op::MultiplyAdd.is_defined_for(compute) {
+        for instruction in whole
+            .iter_mut()
+            .filter(|instruction| instruction.op == Op::Add)
+        {
+            let [x, y, _] = instruction.args;
+            let product = factors(x).map(|k| (k, y));
+            if let Some((k, addend)) = product.or_else(|| factors(y).map(|k| (k, x))) {
+                let [a, b, _] = code[k].args;
+                *instruction = Instruction::new(Op::MultiplyAdd, &[a, b, addend]);
+                joined[k] = true;
+            }
+        }
+    }
+    let renumbered = |value: Value| match value {
+        Value::Result(k) => Value::Result(k - joined[..k].iter().filter(|&&gone| gone).count()),
+        value => value,
+    };
+    let kept = whole.iter().zip(&joined).filter(|(_, gone)| !**gone);
+    let code = kept.map(|(instruction, _)| Instruction {
+        args: instruction.args.map(renumbered),
+        ..*instruction
+    });
+    let outputs = outputs
+        .iter()
+        .map(|&(value, dtype)| (renumbered(value), dtype));
+    (code.collect(), outputs.collect())
+}
+
+/// Instructions of a program.
+type Code = SmallVec<[Instruction; 4]>;
 
 /// How the items of an operand lie under those of the output.
 enum Pattern {

@@ -402,6 +402,62 @@ fn chains_run_in_place_with_any_number_of_threads() {
 }
 
 #[test]
+fn products_join_the_sums_that_alone_use_them() {
+    use Value::*;
+    let [x, y, z] = [1, 2, 3].map(|seed| samples(100, seed));
+    let product = Instruction::new(Op::Multiply, &[Input(0), Input(1)]);
+    let sum = |args: [Value; 2]| Instruction::new(Op::Add, &args);
+    // A code, what it computes, and the items of its outputs.
+    type Sum = fn(f32, f32, f32) -> f32;
+    let cases: [(&[Instruction], &[Value], &[Sum]); 5] = [
+        (
+            &[product, sum([Input(2), Result(0)])],
+            &[Result(1)],
+            &[|x, y, z| z + x * y],
+        ),
+        (
+            &[product, sum([Result(0), Result(0)])],
+            &[Result(1)],
+            &[|x, y, _| x * y + x * y],
+        ),
+        (
+            &[product, product, sum([Result(0), Result(1)])],
+            &[Result(2)],
+            &[|x, y, _| x * y + x * y],
+        ),
+        (
+            &[product, sum([Result(0), Input(2)])],
+            &[Result(0), Result(1)],
+            &[|x, y, _| x * y, |x, y, z| x * y + z],
+        ),
+        (
+            &[
+                product,
+                sum([Result(0), Input(2)]),
+                Instruction::new(Op::Multiply, &[Result(1), Input(0)]),
+                sum([Result(2), Result(1)]),
+            ],
+            &[Result(3)],
+            &[|x, y, z| (x * y + z) * x + (x * y + z)],
+        ),
+    ];
+    for (code, outputs, expected) in cases {
+        let outputs: Vec<_> = outputs.iter().map(|v| (*v, DType::Float32)).collect();
+        let program = Program::new(Compute::F32, &[DType::Float32; 3], code, &outputs).unwrap();
+        let mut got = vec![vec![f32::NAN; 100]; outputs.len()];
+        let operands = [&x, &y, &z].map(|data| Operand::new(data, &[100]));
+        let places: Vec<*mut u8> = got.iter_mut().map(|g| g.as_mut_ptr().cast()).collect();
+        // SAFETY: whole tensors of that length.
+        unsafe { program.run(&[100], &operands, &places) };
+        for (got, expected) in got.iter().zip(expected) {
+            for (i, &got) in got.iter().enumerate() {
+                assert_eq!(got, expected(x[i], y[i], z[i]), "{code:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn long_chains_reuse_registers() {
     let mut code = vec![Instruction::new(
         Op::Add,

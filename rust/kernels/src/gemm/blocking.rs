@@ -150,6 +150,22 @@ impl Blocks {
     }
 }
 
+/// Depth of the slices of a product that are summed apart, all of it where it is not sliced: threads that share a deep product with a
+/// small output by its depth pack each item once, and so read memory once. It depends on the sizes alone.
+pub fn slice_depth([m, n, k]: [usize; 3]) -> usize {
+    /// Items of an output that stays in the second-level cache.
+    const OUTPUT: usize = 1 << 16;
+    /// Depth that pays for one more output to add.
+    const DEPTH: usize = 1024;
+    /// Outputs that are added at most.
+    const SLICES: usize = 8;
+    let slices = (k / DEPTH).min(SLICES);
+    if slices < 2 || m.saturating_mul(n) > OUTPUT {
+        return k;
+    }
+    k.div_ceil(slices).next_multiple_of(DEPTH / 16)
+}
+
 /// Steps of about the same length, at most about `most` and multiples of `unit`, that cover `n`.
 fn even_step(n: usize, most: usize, unit: usize) -> usize {
     let most = (most / unit * unit).max(unit);
@@ -221,6 +237,21 @@ mod tests {
         second: 2 << 20,
         last: 32 << 20,
     };
+
+    #[test]
+    fn slices_of_deep_products() {
+        for (size, depth) in [
+            ([64, 64, 25088], 3136),
+            ([64, 64, 2047], 2047),
+            ([64, 64, 2049], 1088),
+            ([512, 128, 4096], 1024),
+            ([512, 129, 4096], 4096),
+            ([usize::MAX, 2, 4096], 4096),
+            ([1, 1, 0], 0),
+        ] {
+            assert_eq!(slice_depth(size), depth, "{size:?}");
+        }
+    }
 
     #[test]
     fn blocks_fit_the_caches() {

@@ -3,8 +3,8 @@ use std::ops::Range;
 
 use simd::{Isa, Lanes, Level, Task, dispatch_at, level};
 
-use super::blocking::{Blocks, Caches, Grid, register_bytes, tile};
-use super::epilogue::{Epilogue, activate};
+use super::blocking::{Blocks, Caches, Grid, register_bytes, slice_depth, tile};
+use super::epilogue::{Epilogue, activate, activate_slice};
 use super::microkernel::{self, Base, Panels, Place, WHOLE};
 use super::operand::{Operand, PackStrided, Strided};
 use super::panels::Shared;
@@ -75,6 +75,15 @@ impl<'a, T: Real> Packed<'a, T> {
     /// What [`Packed::pack`] wrote for that level.
     pub fn new(level: Level, items: &'a [T]) -> Self {
         Packed { items, level }
+    }
+
+    /// The matrix of depth `k` from a column on that starts a panel.
+    pub(crate) fn after_columns(&self, column: usize, k: usize) -> Self {
+        debug_assert!(column.is_multiple_of(panel_columns::<T>(self.level)));
+        Packed {
+            items: &self.items[column * k..],
+            ..*self
+        }
     }
 }
 
@@ -157,7 +166,8 @@ pub fn scratch_len<T: Real>(count: usize, m: usize, n: usize, k: usize) -> usize
     let shape = Shape::new::<T>(level(), num_threads(), count, [m, n, k]);
     // Some more, to align the first panel; a vector is packed whole.
     let vector = if m == 1 || n == 1 { k } else { 0 };
-    (shape.grid.workers * shape.worker_len::<T>()).max(vector) + ALIGNMENT / size_of::<T>()
+    let work = shape.others(m * n) + shape.grid.workers * shape.worker_len::<T>();
+    work.max(vector) + ALIGNMENT / size_of::<T>()
 }
 
 /// Scratch that was measured for more threads than this may be too short for fewer.
@@ -179,14 +189,24 @@ struct Shape {
     panel_columns: usize,
     grid: Grid,
     blocks: Blocks,
+    /// Slices of the depth whose sums are added at the end, and the depth of one.
+    slices: usize,
+    slice: usize,
 }
 
 impl Shape {
     fn new<T>(level: Level, threads: usize, count: usize, [m, n, k]: [usize; 3]) -> Shape {
         let panel_rows = tile(level).rows;
         let panel_columns = panel_columns::<T>(level);
-        let grid = Grid::new(threads, count, panel_rows, panel_columns, [m, n, k]);
-        let task = [grid.rows.min(m), grid.columns.min(n), k];
+        let slice = if count == 1 {
+            slice_depth([m, n, k])
+        } else {
+            k
+        };
+        let slices = k.div_ceil(slice.max(1)).max(1);
+        let products = count * slices;
+        let grid = Grid::new(threads, products, panel_rows, panel_columns, [m, n, slice]);
+        let task = [grid.rows.min(m), grid.columns.min(n), slice];
         let blocks = Blocks::new(
             Caches::of_machine(),
             panel_rows,
@@ -200,7 +220,14 @@ impl Shape {
             panel_columns,
             grid,
             blocks,
+            slices,
+            slice,
         }
+    }
+
+    /// Items of the outputs of `len` items of the slices behind the first.
+    fn others(&self, len: usize) -> usize {
+        (self.slices - 1) * len
     }
 
     /// Items of scratch of a worker: a block of `A`, a block of `B`.
@@ -223,7 +250,7 @@ pub(super) fn run_all<'a, T: Real>(
     c_step: usize,
     scratch: &mut [T],
 ) {
-    let [m, n, _] = size;
+    let [m, n, k] = size;
     if count == 0 || m == 0 || n == 0 {
         return;
     }
@@ -246,18 +273,28 @@ pub(super) fn run_all<'a, T: Real>(
     let shape = std::iter::once(num_threads())
         .chain(1..=MAX_THREADS_OF_SCRATCH)
         .map(|threads| Shape::new::<T>(level, threads, count, size))
-        .find(|shape| shape.worker_len::<T>() <= scratch.len());
+        .find(|shape| shape.others(m * n) + shape.worker_len::<T>() <= scratch.len());
     let shape = shape.expect("the scratch of a product is longer");
+    let (others, scratch) = scratch.split_at_mut(shape.others(m * n));
     let worker_len = shape.worker_len::<T>();
     let workers = shape.grid.workers.min(scratch.len() / worker_len);
     let (down, across) = (m.div_ceil(shape.grid.rows), n.div_ceil(shape.grid.columns));
     let out = Shared(c.as_mut_ptr());
-    let tasks = count * down * across;
+    let other = Shared(others.as_mut_ptr());
+    let tasks = count * shape.slices * down * across;
     share_tasks(tasks, workers, scratch, worker_len, |tasks, scratch| {
         for task in tasks {
-            let (item, task) = (task / (down * across), task % (down * across));
+            let (index, task) = (task / (down * across), task % (down * across));
+            let (item, slice) = (index / shape.slices, index % shape.slices);
             let part =
                 |index: usize, step: usize, n: usize| index * step..n.min((index + 1) * step);
+            // SAFETY: the output was found long enough for every item, and there is one more for each slice behind the first.
+            let (c, c_stride) = unsafe {
+                match slice {
+                    0 => (out.get().add(item * c_step), c_stride),
+                    _ => (other.get().add((slice - 1) * m * n), n),
+                }
+            };
             dispatch_at(
                 shape.level,
                 Part {
@@ -265,12 +302,37 @@ pub(super) fn run_all<'a, T: Real>(
                     shape,
                     rows: part(task % down, shape.grid.rows, m),
                     columns: part(task / down, shape.grid.columns, n),
-                    // SAFETY: the output was found long enough for every item.
-                    c: unsafe { out.get().add(item * c_step) },
+                    depth: part(slice, shape.slice, k),
+                    c,
                     c_stride,
                     scratch,
                 },
             );
+        }
+    });
+    if shape.slices > 1 {
+        add_slices(c, c_stride, others, n, first.epilogue.activation);
+    }
+}
+
+/// Adds the other slices' sums to the rows of `n` items of the first one, and applies the activation.
+fn add_slices<T: Real>(
+    c: &mut [T],
+    c_stride: usize,
+    others: &[T],
+    n: usize,
+    activation: Option<Activation>,
+) {
+    let rows = c.len().div_ceil(c_stride);
+    parallel_chunks_mut(c, c_stride, grain(others.len() / rows), |index, row| {
+        let row = &mut row[..n];
+        for other in others.chunks_exact(rows * n) {
+            for (sum, &more) in row.iter_mut().zip(&other[index * n..]) {
+                *sum = *sum + more;
+            }
+        }
+        if let Some(activation) = activation {
+            activate_slice(activation, row);
         }
     });
 }
@@ -369,6 +431,7 @@ struct Part<'a, T> {
     shape: Shape,
     rows: Range<usize>,
     columns: Range<usize>,
+    depth: Range<usize>,
     /// The whole output.
     c: *mut T,
     c_stride: usize,
@@ -399,6 +462,7 @@ impl<T: Real> Task for Part<'_, T> {
             shape,
             rows,
             columns,
+            depth: slice,
             c,
             c_stride,
             scratch,
@@ -408,6 +472,7 @@ impl<T: Real> Task for Part<'_, T> {
             panel_rows,
             panel_columns,
             blocks,
+            slices,
             ..
         } = shape;
         let [_, _, k] = product.size;
@@ -426,9 +491,10 @@ impl<T: Real> Task for Part<'_, T> {
         // The microkernels take even numbers of rows, or one.
         let fits = |rows: &Range<usize>| rows.len() == 1 || rows.len().is_multiple_of(2);
         for columns in steps(columns, blocks.columns) {
-            for depth in steps(0..k, blocks.depth) {
+            for depth in steps(slice.clone(), blocks.depth) {
                 let deep = depth.len();
-                let activation = product.epilogue.activation.filter(|_| depth.end == k);
+                let last = slices == 1 && depth.end == k;
+                let activation = product.epilogue.activation.filter(|_| last);
                 let (a_len, b_len) = ((panel_rows * deep).max(1), (panel_columns * deep).max(1));
                 if in_place.is_none() && !matches!(product.b, Side::Packed(_)) {
                     let panels = b_block.chunks_mut(b_len);
@@ -470,10 +536,24 @@ impl<T: Real> Task for Part<'_, T> {
                         let first = product.epilogue.bias.filter(|_| depth.start == 0);
                         let base = Base {
                             row: first.map(|bias| bias[columns.start..].as_ptr()),
-                            tile: product.epilogue.add || depth.start > 0,
+                            tile: depth.start > slice.start
+                                || product.epilogue.add && depth.start == 0,
                         };
-                        for (a, rows) in a_block.chunks(a_len).zip(steps(rows.clone(), panel_rows))
-                        {
+                        // A packed panel behind this one comes to the caches meanwhile, a part of it with each tile.
+                        let next = b.wrapping_add(panel_columns * k);
+                        let next_step = match &product.b {
+                            Side::Packed(_) => {
+                                panel_columns.div_ceil(rows.len().div_ceil(panel_rows))
+                            }
+                            _ => 0,
+                        };
+                        let tiles = steps(rows.clone(), panel_rows).enumerate();
+                        for (a, (tile, rows)) in a_block.chunks(a_len).zip(tiles) {
+                            let next = if tile * next_step < panel_columns && next_step > 0 {
+                                (next.wrapping_add(tile * next_step * deep), next_step)
+                            } else {
+                                (b, 0)
+                            };
                             let (a, a_row, a_step) = match a_in_place {
                                 Some(lines) if fits(&rows) && deep > 0 => {
                                     // SAFETY: the operand was checked.
@@ -490,6 +570,7 @@ impl<T: Real> Task for Part<'_, T> {
                                 a_step,
                                 b,
                                 b_step,
+                                next,
                             };
                             isa.run(Tile {
                                 panels,

@@ -1,5 +1,5 @@
 //! The innermost loops: a tile of `C` in registers, a panel of `A` and one of `B` passing by.
-use simd::{Float, Isa, Lanes, prefetch, unrolled};
+use simd::{Float, Isa, Lanes, prefetch, prefetch_second, unrolled};
 
 use super::Real;
 
@@ -60,6 +60,8 @@ pub(super) struct Panels<'a, T> {
     pub a_step: usize,
     pub b: *const T,
     pub b_step: usize,
+    /// What is fetched meanwhile, and the items from a depth to the next.
+    pub next: (*const T, usize),
 }
 
 /// `place = base + A B`, within the bounds, with the smallest kernel that covers the rows and the columns.
@@ -126,6 +128,7 @@ unsafe fn kernel<I: Isa, T: Real, const R: usize, const V: usize>(
         a_step,
         mut b,
         b_step,
+        next: (mut next, next_step),
     } = panels;
     for r in 0..place.rows {
         prefetch(place.start.wrapping_add(r * place.stride));
@@ -155,6 +158,8 @@ unsafe fn kernel<I: Isa, T: Real, const R: usize, const V: usize>(
                     groups[GROUP % 4] = groups[GROUP % 4].wrapping_add(a_step);
                 });
                 b = b.add(b_step);
+                prefetch_second(next);
+                next = next.wrapping_add(next_step);
             }
         }
     }

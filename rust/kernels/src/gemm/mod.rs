@@ -41,7 +41,8 @@
 //! # Order of sums
 //!
 //! The depth is cut into blocks of a length that depends on the depth and the caches alone, each block is summed in order, and the
-//! blocks are added in order. Threads share rows and columns, never the depth, so their number does not change a bit.
+//! blocks are added in order. A deep product with a small output is cut into slices of the depth first, by its sizes alone, each summed
+//! so and then added in order. Threads share rows, columns and slices, so their number does not change a bit.
 mod blocking;
 mod compiled;
 mod driver;

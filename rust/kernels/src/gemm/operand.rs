@@ -1,7 +1,7 @@
 //! The operands of a product and how they are packed into panels.
 use std::ops::Range;
 
-use simd::{Float, Isa, Lanes, Task};
+use simd::{Float, Isa, Lanes, Task, prefetch};
 
 use super::Real;
 
@@ -202,6 +202,9 @@ impl<T: Real> Task for PackStrided<'_, T> {
     }
 }
 
+/// Rows of a panel between the one that is packed and the one that is fetched: rows that lie apart are no stream that a core foresees.
+const PREFETCHED_ROWS: usize = 16;
+
 /// Packs a panel of a matrix in memory.
 ///
 /// # Safety
@@ -255,6 +258,9 @@ unsafe fn pack_strided<I: Isa, T: Real>(
             // SAFETY: row `d` of the panel has `width` items; `count` of them come from the checked part.
             unsafe {
                 let (from, to) = (first.add(d * depth_stride), out.add(d * width));
+                for l in [0, width - 1] {
+                    prefetch(from.wrapping_add(PREFETCHED_ROWS * depth_stride + l));
+                }
                 let mut l = 0;
                 while l < width {
                     let wide = len.min(width - l);

@@ -45,6 +45,8 @@ pub(crate) struct Lines<'a, T> {
     pub a: (*const T, usize, usize),
     /// The panel, whose segments follow each other.
     pub b: *const T,
+    /// What is fetched meanwhile, and the items of each depth of a tile.
+    pub next: Option<(*const T, usize)>,
     /// The first row of the output, and the items from a row to the next.
     pub c: (*mut T, usize),
     /// Columns.
@@ -67,6 +69,7 @@ pub(crate) unsafe fn multiply_lines<I: Isa, T: Real>(isa: I, lines: &Lines<'_, T
     let [greatest, width] = sizes::<T>(I::LEVEL);
     let (a, a_row, a_step) = lines.a;
     let (c, c_row) = lines.c;
+    let (mut next, next_step) = lines.next.unwrap_or((lines.b, 0));
     let mut done = 0;
     while done < lines.rows {
         let left = lines.rows - done;
@@ -91,6 +94,7 @@ pub(crate) unsafe fn multiply_lines<I: Isa, T: Real>(isa: I, lines: &Lines<'_, T
                 a_step,
                 b: lines.b,
                 b_step: width,
+                next: (next, next_step),
             },
             place: Place {
                 start,
@@ -101,12 +105,13 @@ pub(crate) unsafe fn multiply_lines<I: Isa, T: Real>(isa: I, lines: &Lines<'_, T
             },
             activation: lines.activation,
         });
+        next = next.wrapping_add(lines.segments.len() * lines.depth * next_step);
         done = first + rows;
     }
 }
 
 /// `C = A B` of `m` x `k` and `k` x `n` on the caller's thread: rows of `a` and of `c` lie apart by the step beside their address, `b`
-/// is packed in panels of the whole depth.
+/// is packed in panels of the whole depth; each is fetched while the one before it is in use, that at `after` with the last.
 ///
 /// # Safety
 /// `a` is valid for reads of the rows, rounded up to a whole panel, `b` of its panels, `c` for writes of `m` rows of `n` items.
@@ -115,11 +120,17 @@ pub(crate) unsafe fn multiply<I: Isa, T: Real>(
     isa: I,
     [m, n, k]: [usize; 3],
     (a, a_row): (*const T, usize),
-    b: *const T,
+    (b, after): (*const T, *const T),
     (c, c_row): (*mut T, usize),
 ) {
     let [rows, width] = sizes::<T>(I::LEVEL);
+    let next_step = width.div_ceil(m.div_ceil(rows).max(1));
     for column in (0..n).step_by(width) {
+        let mut next = if column + width < n {
+            b.wrapping_add((column + width) * k)
+        } else {
+            after
+        };
         for row in (0..m).step_by(rows) {
             // SAFETY: the caller's promises.
             let (a, b, start) = unsafe {
@@ -138,6 +149,7 @@ pub(crate) unsafe fn multiply<I: Isa, T: Real>(
                     a_step: 1,
                     b,
                     b_step: width,
+                    next: (next, next_step),
                 },
                 place: Place {
                     start,
@@ -148,6 +160,7 @@ pub(crate) unsafe fn multiply<I: Isa, T: Real>(
                 },
                 activation: None,
             });
+            next = next.wrapping_add(k * next_step);
         }
     }
 }

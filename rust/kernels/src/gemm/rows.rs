@@ -3,7 +3,7 @@
 use simd::{Float, Isa, Lanes, Task, unrolled};
 
 use super::Real;
-use super::blocking::tile;
+use super::blocking::{tile, tile_rows};
 use super::driver::{Packed, Tile, panel_columns, steps};
 use super::microkernel::{Base, Panels, Place, WHOLE};
 
@@ -45,12 +45,12 @@ pub(crate) fn multiply_rows<I: Isa, T: Real>(
             add,
         });
     }
-    // Blocks of about the same height: a low one would leave most of the machine idle.
-    let blocks = m.div_ceil(tile(I::LEVEL).rows);
-    let high = m.div_ceil(blocks).next_multiple_of(2);
+    let greatest = tile(I::LEVEL).rows;
     for columns in steps(0..n, width) {
         let panel = &b.items[columns.start * k..];
-        for rows in steps(0..m, high) {
+        let mut rows = 0..0;
+        while rows.end < m {
+            rows = rows.end..m.min(rows.end + tile_rows(m - rows.end, greatest));
             isa.run(Tile {
                 panels: Panels {
                     depth: k,
@@ -60,6 +60,7 @@ pub(crate) fn multiply_rows<I: Isa, T: Real>(
                     a_step: 1,
                     b: panel.as_ptr(),
                     b_step: width,
+                    next: (panel.as_ptr(), 0),
                 },
                 place: Place {
                     start: c[rows.start * c_stride + columns.start..].as_mut_ptr(),

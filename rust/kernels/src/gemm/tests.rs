@@ -132,6 +132,18 @@ fn sizes_at_tile_edges() {
 }
 
 #[test]
+fn slices_of_the_depth() {
+    for_each_isa(|level| {
+        for size in [[7, 20, 2100], [20, 7, 4099]] {
+            for case in cases(size).step_by(3) {
+                check::<f32>(case, level, 2.4e-7);
+            }
+            check::<f64>(cases(size).last().unwrap(), level, 4.5e-16);
+        }
+    });
+}
+
+#[test]
 fn sizes_of_several_blocks() {
     for_each_isa(|level| {
         for size in [[130, 140, 700], [1100, 40, 300], [20, 1300, 300]] {

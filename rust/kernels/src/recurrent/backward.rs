@@ -60,7 +60,7 @@ pub fn backward_scratch_len<T: Real>(this: &Recurrent) -> usize {
     histories(this).iter().sum::<usize>() + through_time.max(at_end)
 }
 
-/// The gradients of the operands of [`super::forward`]. The scratch had best start at a cache line.
+/// The gradients of the operands of [`super::forward`], the recurrent kernel being `(units, gates * units)`. The scratch had best start at a cache line.
 ///
 /// The recurrent kernel's is one product over all steps, behind the last of them.
 ///
@@ -68,6 +68,7 @@ pub fn backward_scratch_len<T: Real>(this: &Recurrent) -> usize {
 /// When a slice has not the length that the sizes ask for, or the scratch is too short.
 pub fn backward<T: Real>(
     this: &Recurrent,
+    kernel: &[T],
     operands: &Operands<'_, T>,
     gradients: &Gradients<'_, T>,
     results: Results<'_, T>,
@@ -88,13 +89,14 @@ pub fn backward<T: Real>(
     expect_len(gradients.states[1], state);
     expect_len(Some(h), state);
     expect_len(Some(projected), operands.projected.len());
-    expect_len(Some(kernel_gradient), operands.kernel.len());
+    expect_len(Some(kernel), this.units * this.width());
+    expect_len(Some(kernel_gradient), kernel.len());
     let level = level();
     let (units, width, steps) = (this.units, this.width(), this.batch * this.steps);
     let [before, products] = histories(this).map(|len| take(&mut scratch, len));
     {
         let (panels, scratch) = scratch.split_at_mut(Packed::<T>::len(level, units, width));
-        let kernel = Strided::right(operands.kernel, width, units, true);
+        let kernel = Strided::right(kernel, width, units, true);
         let panels = Packed::pack(level, &kernel, units, width, panels);
         let apart = !products.is_empty();
         let [projected, h, c, before, products, scratch] =

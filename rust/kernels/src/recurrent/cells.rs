@@ -62,6 +62,13 @@ fn through_tanh<L: Float>(one: L, y: L, g: L) -> L {
     g * y.neg_mul_add(y, one)
 }
 
+/// The logistic function within the rounding of numbers about one, which is all that a gate has.
+#[inline(always)]
+fn sigmoid<T: Real, I: Isa>(isa: I, x: T::Lanes<I>) -> T::Lanes<I> {
+    let half = T::Lanes::<I>::splat(isa, T::from_f64(0.5));
+    T::quick_tanh(isa, x * half).mul_add(half, half)
+}
+
 #[inline(always)]
 fn one<T: Real, I: Isa>(isa: I) -> T::Lanes<I> {
     T::Lanes::<I>::splat(isa, T::from_f64(1.0))
@@ -80,12 +87,12 @@ impl Formula for Lstm {
         _state: T::Lanes<I>,
         carry: T::Lanes<I>,
     ) -> (T::Lanes<I>, T::Lanes<I>, Parts<T, I>) {
-        let input = T::sigmoid(isa, x[0] + p[0]);
-        let forget = T::sigmoid(isa, x[1] + p[1]);
-        let candidate = T::tanh(isa, x[2] + p[2]);
-        let output = T::sigmoid(isa, x[3] + p[3]);
+        let input = sigmoid::<T, I>(isa, x[0] + p[0]);
+        let forget = sigmoid::<T, I>(isa, x[1] + p[1]);
+        let candidate = T::quick_tanh(isa, x[2] + p[2]);
+        let output = sigmoid::<T, I>(isa, x[3] + p[3]);
         let carry = forget.mul_add(carry, input * candidate);
-        let state = output * T::tanh(isa, carry);
+        let state = output * T::quick_tanh(isa, carry);
         (state, carry, [input, forget, candidate, output, carry])
     }
 
@@ -99,7 +106,7 @@ impl Formula for Lstm {
     ) -> Back<T, I> {
         let (zero, one) = (T::Lanes::<I>::zero(isa), one::<T, I>(isa));
         let [input, forget, candidate, output, carry] = *kept;
-        let squashed = T::tanh(isa, carry);
+        let squashed = T::quick_tanh(isa, carry);
         let g_carry = g_carry + through_tanh(one, squashed, g_state * output);
         let sums = [
             through_sigmoid(one, input, g_carry * candidate),
@@ -130,9 +137,9 @@ impl Formula for Gru {
         state: T::Lanes<I>,
         carry: T::Lanes<I>,
     ) -> (T::Lanes<I>, T::Lanes<I>, Parts<T, I>) {
-        let update = T::sigmoid(isa, x[0] + p[0]);
-        let reset = T::sigmoid(isa, x[1] + p[1]);
-        let candidate = T::tanh(isa, reset.mul_add(p[2], x[2]));
+        let update = sigmoid::<T, I>(isa, x[0] + p[0]);
+        let reset = sigmoid::<T, I>(isa, x[1] + p[1]);
+        let candidate = T::quick_tanh(isa, reset.mul_add(p[2], x[2]));
         let after = update.mul_add(state - candidate, candidate);
         (after, carry, [update, reset, candidate, p[2], carry])
     }
@@ -177,7 +184,7 @@ impl Formula for SimpleRnn {
         _state: T::Lanes<I>,
         carry: T::Lanes<I>,
     ) -> (T::Lanes<I>, T::Lanes<I>, Parts<T, I>) {
-        (T::tanh(isa, x[0] + p[0]), carry, [carry; 5])
+        (T::quick_tanh(isa, x[0] + p[0]), carry, [carry; 5])
     }
 
     #[inline(always)]

@@ -2,7 +2,9 @@
 //!
 //! The inputs come projected: `x W + b` of all steps is one product outside. A step multiplies the state by the packed recurrent
 //! kernel and applies the gates in one pass over lanes. Rows of the batch do not depend on each other, so threads share rows and
-//! each goes through all steps of its own without meeting the others; the bits do not depend on how rows are shared.
+//! each goes through all steps of its own without meeting the others. Forward, few rows are bound by reading the kernel: a team of
+//! threads shares the units instead, each reads its own part of the kernel, and they meet at every step. The bits do not depend on
+//! who computes what.
 //!
 //! # Masks and order
 //!
@@ -15,7 +17,7 @@ mod forward;
 mod tests;
 
 pub use backward::{Gradients, Results, backward, backward_scratch_len};
-pub use forward::{Outputs, forward, forward_scratch_len};
+pub use forward::{Outputs, forward, forward_scratch_len, pack, packed_len};
 
 use std::ops::Range;
 
@@ -97,8 +99,6 @@ pub struct Recurrent {
 pub struct Operands<'a, T> {
     /// The inputs' part of the gates, `(batch, steps, gates * units)`.
     pub projected: &'a [T],
-    /// The recurrent kernel, `(units, gates * units)`.
-    pub kernel: &'a [T],
     /// The first states, `(batch, units)`; the second one is empty where a cell has none.
     pub states: [&'a [T]; 2],
     /// What a GRU adds to its product with the state, `(gates * units)`.
@@ -134,7 +134,6 @@ impl Recurrent {
             operands.projected.len(),
             state * self.steps * self.cell.gates()
         );
-        assert_eq!(operands.kernel.len(), self.units * self.width());
         assert_eq!(operands.states[0].len(), state);
         if self.cell.states() > 1 {
             assert_eq!(operands.states[1].len(), state);
@@ -152,14 +151,28 @@ impl Recurrent {
         read_rows(self.batch).max(1)
     }
 
+    /// Multiply-adds of a step.
+    fn step_macs(&self) -> usize {
+        [self.batch, self.units, self.width()]
+            .into_iter()
+            .fold(1, usize::saturating_mul)
+    }
+
+    /// The threads that are worth sharing the units: few rows each would read the whole kernel at every step.
+    fn members(&self) -> usize {
+        let threads = num_threads();
+        if self.batch >= FEW_ROWS * threads || self.steps < LEAST_STEPS {
+            return 1;
+        }
+        threads.min(self.step_macs() / MEMBER_MACS)
+    }
+
     /// Calls `body` on ranges of rows, on several threads when there is work for them.
     fn share_rows(&self, body: impl Fn(Range<usize>) + Sync) {
         if self.batch == 0 {
             return;
         }
-        let macs = [self.batch, self.steps, self.units, self.width()]
-            .into_iter()
-            .fold(1, usize::saturating_mul);
+        let macs = self.step_macs().saturating_mul(self.steps);
         let threads = num_threads().min(macs / PART_MACS).max(1);
         let parts = threads.max(self.batch.div_ceil(MOST_ROWS));
         let rows = read_rows(self.batch.div_ceil(parts));
@@ -173,6 +186,15 @@ impl Recurrent {
 
 /// Multiply-adds of all steps that are worth waking a thread for: about 20 microseconds of a core.
 const PART_MACS: usize = if cfg!(test) { 64 } else { 1 << 20 };
+
+/// Multiply-adds of a step that are worth a member of a team: meeting takes a fifth of a microsecond.
+const MEMBER_MACS: usize = if cfg!(test) { 64 } else { 1 << 12 };
+
+/// Steps that are worth gathering a team for.
+const LEAST_STEPS: usize = if cfg!(test) { 2 } else { 16 };
+
+/// Fewer rows than these are bound by reading the kernel.
+const FEW_ROWS: usize = 4;
 
 /// Rows that go through all steps together: more use each item of the kernel more often, fewer stay in the second-level cache.
 const MOST_ROWS: usize = 64;

@@ -236,6 +236,7 @@ impl<T: Real> Task for Part<'_, T> {
                                         segments: &segments[..count],
                                         a: (a, 1, view.between_positions),
                                         b: panel.as_ptr(),
+                                        next: None,
                                         c: (out.add(place), filters),
                                         columns: n,
                                         add: true,

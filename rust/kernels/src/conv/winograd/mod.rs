@@ -313,8 +313,16 @@ impl<F: Transform> Task for Of<'_, F> {
         let mut start = block.columns.start;
         while start < block.columns.end {
             let columns = start..block.columns.end.min(start + cut.held);
+            let at =
+                |point: usize, start: usize| point * point_len(problem) + start * problem.depth;
             for point in 0..cut.points {
-                let kernel = &block.kernel[point * point_len(problem) + start * problem.depth..];
+                let kernel = &block.kernel[at(point, start)..];
+                let next = if point + 1 < cut.points {
+                    at(point + 1, start)
+                } else {
+                    at(0, columns.end)
+                };
+                let after = block.kernel.as_ptr().wrapping_add(next);
                 let held = columns.len().next_multiple_of(width);
                 assert!(kernel.len() >= held * problem.depth);
                 // SAFETY: the inputs hold the tiles of a block at each point, of `cut.depth` items; the kernel's transform
@@ -324,7 +332,7 @@ impl<F: Transform> Task for Of<'_, F> {
                         isa,
                         [block.tiles.len(), held, problem.depth],
                         (inputs[point * cut.inputs..].as_ptr(), cut.depth),
-                        kernel.as_ptr(),
+                        (kernel.as_ptr(), after),
                         (sums[point * cut.sums..].as_mut_ptr(), cut.held),
                     );
                 }
