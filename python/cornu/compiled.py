@@ -196,6 +196,24 @@ def _fitting(spec: Any, value: Any) -> Tensor:
     return tensor
 
 
+_run_eagerly = False
+
+
+def run_functions_eagerly(run_eagerly: bool) -> None:
+    """Sets whether all functions run operation by operation, those of models' steps too.
+
+    Args:
+        run_eagerly: False lets them run as plans again.
+    """
+    global _run_eagerly
+    _run_eagerly = run_eagerly
+
+
+def functions_run_eagerly() -> bool:
+    """Returns what `run_functions_eagerly` has set, False at first."""
+    return _run_eagerly
+
+
 class CompiledFunction:
     """A function that is traced into a plan at its first call with arguments of a kind.
 
@@ -247,7 +265,13 @@ class CompiledFunction:
             if self._signature is None:
                 self._signature = _Signature(self.function, self.input_signature)
             args, kwargs = self._signature.arguments(args, kwargs)
-        if self._runs_eagerly or _cornu.tracing() or state.tapes or state.stateless is not None:
+        if (
+            self._runs_eagerly
+            or _run_eagerly
+            or _cornu.tracing()
+            or state.tapes
+            or state.stateless is not None
+        ):
             return self.function(*_as_tensors(args), **_as_tensors(kwargs))
         operands: list[Any] = []
         structure = _structure(args, operands)
@@ -353,7 +377,7 @@ class CompiledFunction:
     def plan(self, *args: Any, **kwargs: Any) -> Any:
         """Returns the plan that a call with these arguments runs, None if it runs eagerly."""
         self(*args, **kwargs)
-        if self._runs_eagerly or not self._entries:
+        if self._runs_eagerly or _run_eagerly or not self._entries:
             return None
         return next(reversed(self._entries.values())).plan
 

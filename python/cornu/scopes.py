@@ -11,6 +11,7 @@ class _ThreadState(threading.local):
     def __init__(self) -> None:
         self.stateless: Any = None
         self.symbolic = False
+        self.eager = False  # models inside run by their layers, not by plans
         self.autocast_dtype: str | None = None
         self.call_context: Any = None
         self.learning_phase: bool | None = None  # Keras 2's default of `training`
@@ -36,14 +37,24 @@ class SymbolicScope:
 
 
 @contextlib.contextmanager
-def autocast_scope(dtype: str | None) -> Iterator[None]:
-    """Float variables that allow it read as `dtype` inside; None leaves them as they are."""
-    outer = state.autocast_dtype
-    state.autocast_dtype = dtype
+def _holding(name: str, value: Any) -> Iterator[None]:
+    """The thread's state of this name is `value` inside."""
+    outer = getattr(state, name)
+    setattr(state, name, value)
     try:
         yield
     finally:
-        state.autocast_dtype = outer
+        setattr(state, name, outer)
+
+
+def eager_scope() -> contextlib.AbstractContextManager[None]:
+    """Models that are called inside run the Python code of their layers each time."""
+    return _holding("eager", True)
+
+
+def autocast_scope(dtype: str | None) -> contextlib.AbstractContextManager[None]:
+    """Float variables that allow it read as `dtype` inside; None leaves them as they are."""
+    return _holding("autocast_dtype", dtype)
 
 
 @contextlib.contextmanager

@@ -142,6 +142,14 @@ def test_classes_and_probabilities(units):
         np.testing.assert_array_equal(model.predict_proba(X), outputs)
 
 
+@pytest.mark.parametrize("kind", ["train", "test", "predict"])
+def test_functions_that_servers_make_beforehand(kind):
+    model = _model()
+    with pytest.warns(UserWarning, match=f"_make_{kind}_function"):
+        getattr(model, f"_make_{kind}_function")()
+    assert callable(getattr(model, f"{kind}_function"))
+
+
 @pytest.mark.parametrize("metrics", [None, ["accuracy"]])
 def test_a_step_as_keras_2_writes_it(metrics):
     class Own(Model):

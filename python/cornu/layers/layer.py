@@ -19,7 +19,7 @@ from cornu.legacy.layers import OldAttributes
 from cornu.naming import current_path, name_scope
 from cornu.ops.operation import Operation
 from cornu.ops.symbolic import KerasTensor, any_symbolic, infer
-from cornu.scopes import state
+from cornu.scopes import autocast_scope, state
 from cornu.tensor import Tensor, standardize_shape
 from cornu.tracking import Tracker
 from cornu.variable import StatelessScope, Variable
@@ -499,7 +499,7 @@ class Layer(Weighted, Described, OldAttributes, Operation):
         }
         if not is_default(self, "build"):
             # Weights are real even while a call is traced, and no part of what a tape records.
-            with _own_dtypes():
+            with autocast_scope(None):
                 given = calling.shapes_for(type(self).build, shapes) if shapes else {}
                 if not given and not signature_of(type(self).build).names:
                     self.build()
@@ -696,16 +696,6 @@ class Layer(Weighted, Described, OldAttributes, Operation):
 
 
 mark_default(Layer, "build", "call", "compute_mask", "compute_output_shape", "get_config")
-
-
-@contextlib.contextmanager
-def _own_dtypes() -> Iterator[None]:
-    outer = state.autocast_dtype
-    state.autocast_dtype = None
-    try:
-        yield
-    finally:
-        state.autocast_dtype = outer
 
 
 def _check_positional(args: tuple) -> None:

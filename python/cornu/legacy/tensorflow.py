@@ -352,7 +352,8 @@ config = _namespace(
     "config",
     {
         "list_physical_devices": lambda device_type=None: [],
-        "run_functions_eagerly": lambda run_eagerly: None,
+        "functions_run_eagerly": compiled.functions_run_eagerly,
+        "run_functions_eagerly": compiled.run_functions_eagerly,
         "set_visible_devices": lambda devices, device_type=None: None,
     },
 )

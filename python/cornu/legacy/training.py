@@ -98,6 +98,18 @@ class OldTraining:
             return outputs.argmax(axis=-1)
         return (outputs > 0.5).astype("int32")
 
+    def _make_train_function(self) -> None:
+        _deprecated("_make_train_function", "`model.make_train_function()` instead")
+        self.make_train_function()
+
+    def _make_test_function(self) -> None:
+        _deprecated("_make_test_function", "`model.make_test_function()` instead")
+        self.make_test_function()
+
+    def _make_predict_function(self) -> None:
+        _deprecated("_make_predict_function", "`model.make_predict_function()` instead")
+        self.make_predict_function()
+
     def compiled_loss(
         self,
         y_true: Any,

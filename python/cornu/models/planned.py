@@ -17,7 +17,7 @@ _HOME = __name__.partition(".")[0]
 
 def applies(args: tuple, kwargs: dict[str, Any]) -> bool:
     """Returns whether a call may run as a plan: on real inputs, and nothing watches it."""
-    if len(args) != 1 or state.call_context is not None or state.tapes:
+    if len(args) != 1 or state.call_context is not None or state.tapes or state.eager:
         return False
     if state.learning_phase is not None and "training" not in kwargs:
         return False
@@ -48,6 +48,8 @@ class _Planned:
 
 def is_plannable(model: Layer) -> bool:
     """Returns whether all layers are this package's own and hold nothing that a plan can't give."""
+    if model.run_eagerly:
+        return False
     memory = model.__dict__.get("_planned")
     if memory is None:
         memory = _Planned()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 
-from cornu import _cornu, compiled, config, tree
+from cornu import _cornu, compiled, config, ops, tree
 from cornu.callbacks.callback import CallbackList, as_numbers
+from cornu.scopes import eager_scope
 from cornu.tensor import Tensor, holds_strings
 from cornu.training.data import Source, make_source, unpack_x_y_sample_weight
 from cornu.training.data.arrays import as_array as to_array
@@ -24,7 +26,7 @@ def make_step(model: Any, kind: str) -> Callable[[Any], Any]:
     method = getattr(model, f"{kind}_step")
     # The steps of a model reach the same code; of a line in it that can't be traced one tells.
     told = next((other.told for other in (model._steps or {}).values()), set())
-    traced = method if model.run_eagerly else compiled.CompiledFunction(method, told=told)
+    traced = compiled.CompiledFunction(method, told=told)
     built = False
 
     def step(batch: Any) -> Any:
@@ -32,7 +34,11 @@ def make_step(model: Any, kind: str) -> Callable[[Any], Any]:
         if not built:
             build(model, batch, kind)
             built = True
-        result = method(_as_tensors(batch)) if model.run_eagerly else traced(batch)
+        if model.run_eagerly:
+            with eager_scope():
+                result = method(_as_tensors(batch))
+        else:
+            result = traced(batch)
         if kind != "predict" and not isinstance(result, Mapping):
             raise TypeError(
                 f"`{kind}_step` of model {model.name!r} must return a dict of what is logged. It "
@@ -46,6 +52,39 @@ def make_step(model: Any, kind: str) -> Callable[[Any], Any]:
 
     step.plan, step.told = plan, told
     return step
+
+
+class StepFunction:
+    """What `make_train_function` and the like set: it runs steps of the model on batches.
+
+    Args:
+        model: The model; each call runs `steps_per_execution` steps, as far as there are batches.
+        kind: `"train"`, `"test"` or `"predict"`.
+    """
+
+    __slots__ = ("kind", "model")
+
+    def __init__(self, model: Any, kind: str) -> None:
+        self.model, self.kind = model, kind
+
+    def __call__(self, batches: Iterable[Any]) -> Any:
+        """Returns what the last step logs; of predictions, those of all steps."""
+        step, batches = self.model._step(self.kind), iter(batches)
+        result = step(next(batches))
+        if self.model.steps_per_execution == 1:
+            return result
+        results = [result, *map(step, islice(batches, self.model.steps_per_execution - 1))]
+        if self.kind != "predict":
+            return results[-1]
+        return tree.map_structure(lambda *parts: ops.concatenate(parts), *results)
+
+
+def execute(model: Any, kind: str, batches: Iterator[Any]) -> Any:
+    """What the model's function of this kind, or the one it was given, makes of batches."""
+    function = getattr(model, f"{kind}_function") or model._function(kind)
+    if type(function) is not StepFunction:
+        batches = map(_as_tensors, batches)
+    return function(batches)
 
 
 def _as_tensors(batch: Any) -> Any:
@@ -94,7 +133,7 @@ def build(model: Any, batch: Any, kind: str) -> None:
             # The model asks for values, so it gets some.
             forward(*(_cornu.tensor(a) for a in leaves if a is not None))
         except Exception:
-            if _is_own_step(model, kind):
+            if _has_own_step(model, kind):
                 return  # it may have no use for `call`, and builds what it uses
             raise
     optimizer = model.optimizer
@@ -104,12 +143,13 @@ def build(model: Any, batch: Any, kind: str) -> None:
         optimizer.build(model.trainable_weights)
 
 
-def _is_own_step(model: Any, kind: str) -> bool:
-    """Whether the model overrides a step."""
+def _has_own_step(model: Any, kind: str) -> bool:
+    """Whether the model overrides a step, or the function that runs it."""
     from cornu.training.trainer import Trainer
 
     name = f"{kind}_step"
-    return getattr(type(model), name) is not getattr(Trainer, name)
+    overrides = getattr(type(model), name) is not getattr(Trainer, name)
+    return overrides or type(model._function(kind)) is not StepFunction
 
 
 def _build_metrics(model: Any, y: Any, y_pred: Any) -> None:
@@ -184,17 +224,21 @@ def _callbacks(
     )
 
 
+# The attribute of a model by which a callback ends a loop.
+_STOP = {"train": "stop_training", "test": "stop_evaluating", "predict": "stop_predicting"}
+
+
 def _run_epoch(
+    model: Any,
     batches: Iterable[Any],
-    step: Callable[[Any], Any],
     callbacks: CallbackList,
     mode: str,
-    interval: int,
-    stopped: Callable[[], bool],
+    logs_of: Callable[[Any], Any] = lambda result: result,
 ) -> Any:
     """Runs a step per batch and gives the logs of the last one, `None` if there was none.
 
-    Logs stay tensors until a callback looks at them.
+    Logs stay tensors until a callback looks at them. Callbacks are told of the first and the last
+    batch that a call of the model's function has taken.
     """
     begins = callbacks.listens(f"on_{mode}_batch_begin")
     ends = callbacks.listens(f"on_{mode}_batch_end")
@@ -202,16 +246,26 @@ def _run_epoch(
     on_end = getattr(callbacks, f"on_{mode}_batch_end")
     logs = None
     number = -1
-    for number, batch in enumerate(batches):
-        if begins and number % interval == 0:
+
+    def counted() -> Iterator[Any]:
+        nonlocal number
+        for batch in batches:
+            number += 1
+            yield batch
+
+    running = counted()
+    model._function(mode)
+    for batch in running:
+        if begins:
             on_begin(number)
-        logs = step(batch)
-        if ends and number % interval == interval - 1:
+        try:
+            logs = logs_of(execute(model, mode, chain((batch,), running)))
+        except StopIteration:  # a function of the model's own asks for more batches than there are
+            break
+        if ends:
             on_end(number, logs)
-        if stopped():
-            return logs
-    if ends and number >= 0 and number % interval != interval - 1:
-        on_end(number, logs)
+        if getattr(model, _STOP[mode]):
+            break
     return logs
 
 
@@ -250,7 +304,6 @@ def fit(
     source = make_source(x, y, sample_weight, batch_size, shuffle, class_weight)
     batches = _Epochs(source, steps_per_epoch)
     callbacks = _callbacks(callbacks, model, verbose, epochs, batches.num_batches, history=True)
-    step = model._step("train")
     model.stop_training = False
     model._initial_epoch = initial_epoch
     logs: dict[str, Any] = {}
@@ -260,14 +313,7 @@ def fit(
         for epoch in range(model._initial_epoch, epochs):
             model.reset_metrics()
             callbacks.on_epoch_begin(epoch)
-            last = _run_epoch(
-                batches,
-                step,
-                callbacks,
-                "train",
-                model.steps_per_execution,
-                lambda: model.stop_training,
-            )
+            last = _run_epoch(model, batches, callbacks, "train")
             if last is None and epoch == model._initial_epoch:
                 raise ValueError("The data to train on has no batches.")
             if last is None:
@@ -320,15 +366,9 @@ def evaluate_source(
 ) -> dict[str, Any]:
     """Runs `test_step` over a source and gives the metrics."""
     model.reset_metrics()
+    model.stop_evaluating = False
     callbacks.on_test_begin()
-    last = _run_epoch(
-        _Epochs(source, steps),
-        model._step("test"),
-        callbacks,
-        "test",
-        model.steps_per_execution,
-        lambda: False,
-    )
+    last = _run_epoch(model, _Epochs(source, steps), callbacks, "test")
     if last is None:
         raise ValueError("The data to evaluate on has no batches.")
     logs = as_numbers(_epoch_logs(model, last))
@@ -368,10 +408,10 @@ def predict(
     callbacks: Any,
 ) -> Any:
     """See `Trainer.predict`."""
-    step = model._step("predict")
-    quiet = verbose == 0 and not callbacks and steps is None
+    function = model.predict_function or model._function("predict")
+    quiet = verbose == 0 and not callbacks and steps is None and type(function) is StepFunction
     if quiet and isinstance(x, np.ndarray) and x.ndim and 0 < len(x) <= (batch_size or 32):
-        outputs = step(in_model_dtype(to_array(x)))
+        outputs = model._step("predict")(in_model_dtype(to_array(x)))
         if type(outputs) is Tensor:
             return outputs.numpy()
         return tree.map_structure(as_array, outputs)
@@ -381,16 +421,16 @@ def predict(
         callbacks, model, _verbosity(verbose), 1, batches.num_batches, history=False
     )
     collected = _Outputs(source.num_samples if steps is None else None)
-    ends = callbacks.listens("on_predict_batch_end")
+
+    def taken(outputs: Any) -> dict[str, Any]:
+        collected.add(outputs)
+        return {"outputs": outputs}
+
+    model.stop_predicting = False
     try:
         _build_for(model, source, "predict")
         callbacks.on_predict_begin()
-        for number, batch in enumerate(batches):
-            callbacks.on_predict_batch_begin(number)
-            outputs = step(batch)
-            collected.add(outputs)
-            if ends:
-                callbacks.on_predict_batch_end(number, {"outputs": outputs})
+        _run_epoch(model, batches, callbacks, "predict", taken)
     finally:
         source.close()
     callbacks.on_predict_end()

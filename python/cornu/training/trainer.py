@@ -24,6 +24,8 @@ _STATE = frozenset(
         "optimizer",
         "predict_function",
         "steps_per_execution",
+        "stop_evaluating",
+        "stop_predicting",
         "stop_training",
         "test_function",
         "train_function",
@@ -59,6 +61,8 @@ class Trainer:
     loss: Any = None
     optimizer: Any = None
     history: Any = None
+    stop_evaluating = False
+    stop_predicting = False
     stop_training = False
     steps_per_execution = 1
     train_function: Callable[[Iterator[Any]], Any] | None = None
@@ -108,7 +112,8 @@ class Trainer:
             weighted_metrics: The same, of metrics that sample weights apply to.
             run_eagerly: Whether steps run operation by operation, untraced.
             steps_per_execution: How many batches count as one step of a callback.
-            jit_compile: Accepted; steps are always compiled unless `run_eagerly`.
+            jit_compile: Accepted; steps are always compiled unless `run_eagerly`, beside which
+                True is taken back with a warning.
             auto_scale_loss: Whether a model in float16 gets a `LossScaleOptimizer`.
 
         Raises:
@@ -119,6 +124,12 @@ class Trainer:
         from cornu import metrics as metrics_module
         from cornu import optimizers
 
+        if run_eagerly and jit_compile is True:
+            warnings.warn(
+                "With `run_eagerly=True` nothing is compiled: `jit_compile=True` is taken back.",
+                stacklevel=2,
+            )
+            jit_compile = False
         config_of_call = {
             "optimizer": optimizer,
             "loss": loss,
@@ -148,16 +159,16 @@ class Trainer:
         self._loss_tracker = metrics_module.Mean(name="loss")
         self._run_eagerly = run_eagerly
         self._jit_compile = jit_compile
-        self.steps_per_execution = steps_per_execution
+        self.steps_per_execution = steps_per_execution or 1  # old files have None
         self.stop_training = False
         self.compiled = True
         self._compile_config = config_of_call
         self.reset_functions()
+        self.train_function = self.test_function = self.predict_function = None
 
     def reset_functions(self) -> None:
         """Forgets the traced steps, for instance after the model's code has changed."""
         self._steps = None
-        self.train_function = self.test_function = self.predict_function = None
 
     @property
     def run_eagerly(self) -> bool:
@@ -337,25 +348,63 @@ class Trainer:
         return step
 
     def make_train_function(self, force: bool = False) -> Callable[[Iterator[Any]], Any]:
-        """The function that takes a batch from an iterator and learns from it."""
+        """Sets `train_function`, which takes batches from an iterator and learns from them.
+
+        `fit` and `train_on_batch` run it; a model may override this method, or be given a
+        `train_function`, to run something else.
+
+        Args:
+            force: Whether a function that is there is replaced, and steps are traced anew.
+
+        Returns:
+            The function; it returns what is logged.
+        """
         return self._make_function("train", force)
 
     def make_test_function(self, force: bool = False) -> Callable[[Iterator[Any]], Any]:
-        """The function that takes a batch from an iterator and evaluates it."""
+        """Sets `test_function`, which takes batches from an iterator and evaluates them.
+
+        Args:
+            force: Whether a function that is there is replaced, and steps are traced anew.
+
+        Returns:
+            The function; it returns what is logged.
+        """
         return self._make_function("test", force)
 
     def make_predict_function(self, force: bool = False) -> Callable[[Iterator[Any]], Any]:
-        """The function that takes a batch from an iterator and predicts."""
+        """Sets `predict_function`, which takes batches from an iterator and predicts.
+
+        Args:
+            force: Whether a function that is there is replaced, and steps are traced anew.
+
+        Returns:
+            The function; it returns the outputs.
+        """
         return self._make_function("predict", force)
 
     def _make_function(self, kind: str, force: bool) -> Callable[[Iterator[Any]], Any]:
         attribute = f"{kind}_function"
         if force:
-            self._steps = None
-        if getattr(self, attribute) is None or force:
-            step = self._step(kind)
-            setattr(self, attribute, lambda iterator: step(next(iterator)))
+            self.reset_functions()
+        function = getattr(self, attribute)
+        if function is None or force:
+            function = loops.StepFunction(self, kind)
+            setattr(self, attribute, function)
+        return function
+
+    def _function(self, kind: str) -> Callable[[Iterator[Any]], Any]:
+        """The function that loops run; a model may make its own, and set or return it."""
+        attribute = f"{kind}_function"
+        made = getattr(self, f"make_{kind}_function")()
+        if getattr(self, attribute) is None:
+            setattr(self, attribute, made)
         return getattr(self, attribute)
+
+    def _execute(self, kind: str, batch: Any) -> Any:
+        """What the function of this kind makes of one batch."""
+        self._function(kind)
+        return loops.execute(self, kind, iter((batch,)))
 
     def _assert_compile_called(self, method_name: str | None = None) -> None:
         if not self.compiled:
@@ -534,7 +583,7 @@ class Trainer:
             )
         batch = prepared((x, y, sample_weight), class_weight)
         self.reset_metrics()
-        return self._logged(self._step("train")(batch), return_dict)
+        return self._logged(self._execute("train", batch), return_dict)
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
@@ -553,7 +602,7 @@ class Trainer:
         self._assert_compile_called("test_on_batch")
         batch = prepared((x, y, sample_weight), None)
         self.reset_metrics()
-        return self._logged(self._step("test")(batch), return_dict)
+        return self._logged(self._execute("test", batch), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as arrays.
@@ -561,7 +610,7 @@ class Trainer:
         Args:
             x: Inputs.
         """
-        outputs = self._step("predict")(one_batch((x,)))
+        outputs = self._execute("predict", one_batch((x,)))
         return tree.map_structure(loops.as_array, outputs)
 
     def _logged(self, logs: dict[str, Any], return_dict: bool) -> Any:
