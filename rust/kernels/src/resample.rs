@@ -2,6 +2,8 @@
 //!
 //! The matrices of interpolation are zero but for a band: an output reaches neighbouring inputs only. Rows are summed first, into a
 //! line of scratch that stays in a cache, then columns of that line.
+use std::array::from_fn;
+
 use simd::{Float, Isa, Lanes, Task, dispatch};
 
 use crate::real::{Real, load_at, store_at};
@@ -23,6 +25,12 @@ pub struct Resample {
 /// Outputs below which a line of several is not worth a task of its own.
 const TASK_ITEMS: usize = 1 << 13;
 
+/// Lines of a result that are made together: what a column needs is looked up once for all.
+const LINES: usize = 4;
+
+/// Lanes of the longest register.
+const MOST_LANES: usize = 16;
+
 impl Resample {
     /// Items of a line of summed rows.
     fn line_len(&self) -> usize {
@@ -34,9 +42,14 @@ impl Resample {
         TASK_ITEMS.div_ceil(self.columns[1] * self.channels)
     }
 
+    /// Items of scratch of a thread: lines, and a register more, as pixels are read by registers.
+    fn lines_len(&self) -> usize {
+        LINES * self.line_len() + MOST_LANES
+    }
+
     /// Items of scratch of [`resample`].
     pub fn scratch_len(&self) -> usize {
-        2 * (self.rows[1] + self.columns[1]) + num_threads() * self.line_len()
+        4 * (self.rows[1] + self.columns[1]) + num_threads() * self.lines_len()
     }
 }
 
@@ -66,34 +79,37 @@ pub fn resample<T: Real>(
     if out.is_empty() {
         return;
     }
-    let (bands, scratch) = scratch.split_at_mut(2 * (rows[1] + columns[1]));
-    let (row_bands, column_bands) = bands.split_at_mut(2 * rows[1]);
+    let (bands, scratch) = scratch.split_at_mut(4 * (rows[1] + columns[1]));
+    let (row_bands, column_bands) = bands.split_at_mut(4 * rows[1]);
     let rows_of = Banded::new(row_weights, rows, row_bands);
     let columns_of = Banded::new(column_weights, columns, column_bands);
-    let lines = batch * rows[1];
     let per_task = sizes.task_lines();
-    let tasks = lines.div_ceil(per_task);
+    let image_tasks = rows[1].div_ceil(per_task);
+    let tasks = batch * image_tasks;
     // The number of threads may have changed since the scratch was measured.
-    let workers = num_threads().min(scratch.len() / sizes.line_len().max(1));
+    let workers = num_threads().min(scratch.len() / sizes.lines_len());
     let out = Disjoint::new(out);
     share_tasks(
         tasks,
         workers.min(tasks).max(1),
         scratch,
-        sizes.line_len(),
-        |tasks, line| {
+        sizes.lines_len(),
+        |tasks, scratch| {
             for task in tasks {
-                for index in task * per_task..lines.min((task + 1) * per_task) {
-                    let (image, row) = (index / rows[1], index % rows[1]);
+                let (image, start) = (task / image_tasks, task % image_tasks * per_task);
+                let end = rows[1].min(start + per_task);
+                for row in (start..end).step_by(LINES) {
+                    let lines = image * rows[1] + row..image * rows[1] + end.min(row + LINES);
                     // SAFETY: each line of the result is of one task.
-                    let out = unsafe { out.slice_mut(index * out_len..(index + 1) * out_len) };
-                    dispatch(Line {
+                    let out = unsafe { out.slice_mut(lines.start * out_len..lines.end * out_len) };
+                    dispatch(Lines {
                         x: &x[image * image_len..(image + 1) * image_len],
                         rows: &rows_of,
                         row,
                         columns: &columns_of,
                         channels,
-                        line,
+                        len: sizes.line_len(),
+                        scratch,
                         out,
                     });
                 }
@@ -102,26 +118,56 @@ pub fn resample<T: Real>(
     );
 }
 
-/// A matrix `(inputs, outputs)`, and for each output the inputs from the first to the last whose weight is not zero.
+/// A matrix `(inputs, outputs)`, and for each output its band: the inputs from the first to the last whose weight is not zero.
 struct Banded<'a, T> {
     weights: &'a [T],
     outputs: usize,
-    /// First input, then how many; whole numbers.
-    bands: &'a [T],
+    /// First input, how many (whole numbers), the weights of the first two.
+    bands: &'a [[T; 4]],
+}
+
+/// What an output is summed of.
+struct Band<'a, T> {
+    /// The first input.
+    first: usize,
+    /// How many inputs.
+    count: usize,
+    /// The weights of the first two.
+    pair: [T; 2],
+    /// All weights from the first on, of which one stands at every `step`.
+    weights: &'a [T],
+    step: usize,
 }
 
 impl<'a, T: Real> Banded<'a, T> {
+    /// `bands` has four items for each output.
     fn new(weights: &'a [T], [inputs, outputs]: [usize; 2], bands: &'a mut [T]) -> Self {
         assert_eq!(weights.len(), inputs * outputs);
         bands.fill(T::default());
+        let (bands, _) = bands.as_chunks_mut::<4>();
         for (input, weights) in weights.chunks_exact(outputs).enumerate() {
-            for (weight, band) in weights.iter().zip(bands.chunks_exact_mut(2)) {
-                if *weight != T::default() {
-                    if band[1] == T::default() {
-                        band[0] = T::from_f64(input as f64);
-                    }
-                    band[1] = T::from_f64((input + 1) as f64 - band[0].to_f64());
+            for (weights, bands) in weights.chunks(64).zip(bands.chunks_mut(64)) {
+                // Most are zero: a look at many at once.
+                if !weights
+                    .iter()
+                    .fold(false, |any, w| any | (*w != T::default()))
+                {
+                    continue;
                 }
+                for (weight, [first, count, ..]) in weights.iter().zip(bands) {
+                    if *weight != T::default() {
+                        if *count == T::default() {
+                            *first = T::from_f64(input as f64);
+                        }
+                        *count = T::from_f64((input + 1) as f64 - first.to_f64());
+                    }
+                }
+            }
+        }
+        for (output, [first, count, pair @ ..]) in bands.iter_mut().enumerate() {
+            let inputs = (first.to_f64() as usize..).take(count.to_f64() as usize);
+            for (weight, input) in pair.iter_mut().zip(inputs) {
+                *weight = weights[input * outputs + output];
             }
         }
         Banded {
@@ -131,79 +177,106 @@ impl<'a, T: Real> Banded<'a, T> {
         }
     }
 
-    /// The inputs that an output reaches.
     #[inline(always)]
-    fn band(&self, output: usize) -> (usize, usize) {
-        let band = &self.bands[2 * output..2 * output + 2];
-        (band[0].to_f64() as usize, band[1].to_f64() as usize)
-    }
-
-    /// The weights of an output from an input on, and how far apart they stand.
-    #[inline(always)]
-    fn weights(&self, input: usize, output: usize) -> (&[T], usize) {
-        let start = (input * self.outputs + output).min(self.weights.len());
-        (&self.weights[start..], self.outputs)
+    fn band(&self, output: usize) -> Band<'_, T> {
+        let [first, count, pair @ ..] = self.bands[output];
+        let first = first.to_f64() as usize;
+        let start = (first * self.outputs + output).min(self.weights.len());
+        Band {
+            first,
+            count: count.to_f64() as usize,
+            pair,
+            weights: &self.weights[start..],
+            step: self.outputs,
+        }
     }
 }
 
-/// One line of a result.
-struct Line<'a, T> {
+/// Lines of a result, from one row of an image on.
+struct Lines<'a, T> {
     x: &'a [T],
     rows: &'a Banded<'a, T>,
     row: usize,
     columns: &'a Banded<'a, T>,
     channels: usize,
-    line: &'a mut [T],
+    /// Items of a line of summed rows.
+    len: usize,
+    scratch: &'a mut [T],
     out: &'a mut [T],
 }
 
 /// Registers of sums that are in flight at once.
 const WIDE: usize = 4;
 
-impl<T: Real> Task for Line<'_, T> {
+impl<T: Real> Task for Lines<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        let (len, channels) = (self.line.len(), self.channels);
-        let (first, count) = self.rows.band(self.row);
-        let rows = &self.x[first * len..(first + count) * len];
-        let (weights, step) = self.rows.weights(first, self.row);
-        weighted_sum::<T, I>(isa, rows, len, weights, step, self.line);
-        let line = &*self.line;
-        match channels {
-            1 => self.columns.few_channels::<1>(line, self.out),
-            2 => self.columns.few_channels::<2>(line, self.out),
-            3 => self.columns.few_channels::<3>(line, self.out),
-            4 => self.columns.few_channels::<4>(line, self.out),
-            _ => {
-                for (column, out) in self.out.chunks_exact_mut(channels).enumerate() {
-                    let (first, count) = self.columns.band(column);
-                    let pixels = &line[first * channels..(first + count) * channels];
-                    let (weights, step) = self.columns.weights(first, column);
-                    weighted_sum::<T, I>(isa, pixels, channels, weights, step, out);
+        let Lines { len, channels, .. } = self;
+        let out_len = self.columns.outputs * channels;
+        for at in 0..self.out.len() / out_len {
+            let band = self.rows.band(self.row + at);
+            let rows = &self.x[band.first * len..][..band.count * len];
+            weighted_sum::<T, I>(isa, rows, &band, &mut self.scratch[at * len..][..len]);
+        }
+        for column in 0..self.columns.outputs {
+            let band = self.columns.band(column);
+            let pixels = &self.scratch[band.first * channels..];
+            let out = &mut self.out[column * channels..];
+            if band.count == 2 && column + 1 < self.columns.outputs {
+                let lens = [len, out_len];
+                match channels {
+                    1 => between::<T, 1, 1>(pixels, band.pair, out, lens),
+                    2 => between::<T, 2, 2>(pixels, band.pair, out, lens),
+                    3 => between::<T, 3, 4>(pixels, band.pair, out, lens),
+                    4 => between::<T, 4, 4>(pixels, band.pair, out, lens),
+                    _ => {}
+                }
+                if channels <= 4 {
+                    continue;
+                }
+            }
+            let lanes = T::Lanes::<I>::LEN;
+            let narrow = channels < lanes && column * channels + lanes <= out_len;
+            for (at, out) in out.chunks_mut(out_len).enumerate() {
+                let pixels = &pixels[at * len..];
+                if narrow {
+                    narrow_sum::<T, I>(isa, pixels, channels, &band, out);
+                } else {
+                    let pixels = &pixels[..band.count * channels];
+                    weighted_sum::<T, I>(isa, pixels, &band, &mut out[..channels]);
                 }
             }
         }
     }
 }
 
-/// The sum of rows of `len` items, each times its weight, of which one stands at every `step`.
+/// What lies between two pixels of `C` channels, in each line of these lengths, by `W` items: what is behind a pixel, the next
+/// overwrites.
 #[inline(always)]
-fn weighted_sum<T: Real, I: Isa>(
-    isa: I,
-    rows: &[T],
-    len: usize,
-    weights: &[T],
-    step: usize,
+fn between<T: Real, const C: usize, const W: usize>(
+    pixels: &[T],
+    [u, v]: [T; 2],
     out: &mut [T],
+    [len, out_len]: [usize; 2],
 ) {
-    let lanes = T::Lanes::<I>::LEN;
+    for (at, out) in out.chunks_mut(out_len).enumerate() {
+        let x = &pixels[at * len..][..C + W];
+        let out = out.first_chunk_mut::<W>().expect("a pixel more");
+        *out = from_fn(|c| x[c] * u + x[C + c] * v);
+    }
+}
+
+/// The sum of rows as long as `out`, each times its weight.
+#[inline(always)]
+fn weighted_sum<T: Real, I: Isa>(isa: I, rows: &[T], band: &Band<'_, T>, out: &mut [T]) {
+    let (lanes, len) = (T::Lanes::<I>::LEN, out.len());
+    let weights = band.weights.iter().step_by(band.step);
     let mut at = 0;
-    if rows.len() == 2 * len {
-        // As between two pixels.
-        let ((a, b), [u, v]) = (rows.split_at(len), [weights[0], weights[step]]);
-        let [u, v] = [T::Lanes::<I>::splat(isa, u), T::Lanes::<I>::splat(isa, v)];
+    if band.count == 2 {
+        let (a, b) = rows.split_at(len);
+        let [u, v] = band.pair.map(|weight| T::Lanes::<I>::splat(isa, weight));
         let pairs = a.chunks_exact(lanes).zip(b.chunks_exact(lanes));
         for ((a, b), out) in pairs.zip(out.chunks_exact_mut(lanes)) {
             let first = T::Lanes::<I>::load(isa, a) * u;
@@ -213,7 +286,7 @@ fn weighted_sum<T: Real, I: Isa>(
     }
     while at + WIDE * lanes <= len {
         let mut sums = [T::Lanes::<I>::splat(isa, T::default()); WIDE];
-        for (row, weight) in rows.chunks_exact(len).zip(weights.iter().step_by(step)) {
+        for (row, weight) in rows.chunks_exact(len).zip(weights.clone()) {
             let weight = T::Lanes::<I>::splat(isa, *weight);
             let row = &row[at..][..WIDE * lanes];
             for (w, sum) in sums.iter_mut().enumerate() {
@@ -227,39 +300,31 @@ fn weighted_sum<T: Real, I: Isa>(
     }
     while at < len {
         let mut sum = T::Lanes::<I>::splat(isa, T::default());
-        for (row, weight) in rows.chunks_exact(len).zip(weights.iter().step_by(step)) {
+        for (row, weight) in rows.chunks_exact(len).zip(weights.clone()) {
             let weight = T::Lanes::<I>::splat(isa, *weight);
             sum = load_at::<T, I>(isa, row, at).mul_add(weight, sum);
         }
-        store_at::<T, I>(sum, &mut out[..len], at);
+        store_at::<T, I>(sum, out, at);
         at += lanes;
     }
 }
 
-impl<T: Real> Banded<'_, T> {
-    /// The pixels of `C` channels of a line that sums columns.
-    #[inline(always)]
-    fn few_channels<const C: usize>(&self, line: &[T], out: &mut [T]) {
-        let (pixels, _) = line.as_chunks::<C>();
-        for (column, out) in out.as_chunks_mut::<C>().0.iter_mut().enumerate() {
-            let (first, count) = self.band(column);
-            let (weights, step) = self.weights(first, column);
-            if let [a, b] = &pixels[first..first + count] {
-                // As between two pixels.
-                let [u, v] = [weights[0], weights[step]];
-                *out = std::array::from_fn(|c| a[c] * u + b[c] * v);
-                continue;
-            }
-            let mut sums = [T::default(); C];
-            let weights = weights.iter().step_by(step);
-            for (pixel, weight) in pixels[first..first + count].iter().zip(weights) {
-                for (sum, x) in sums.iter_mut().zip(pixel) {
-                    *sum = *sum + *x * *weight;
-                }
-            }
-            *out = sums;
-        }
+/// The sum of pixels of few channels, a whole register at a time: what is behind the channels, the next pixel overwrites.
+#[inline(always)]
+fn narrow_sum<T: Real, I: Isa>(
+    isa: I,
+    pixels: &[T],
+    channels: usize,
+    band: &Band<'_, T>,
+    out: &mut [T],
+) {
+    let pixel = |at: usize| T::Lanes::<I>::load(isa, &pixels[at * channels..]);
+    let mut sum = T::Lanes::<I>::splat(isa, T::default());
+    let weights = band.weights.iter().step_by(band.step);
+    for (at, weight) in weights.take(band.count).enumerate() {
+        sum = pixel(at).mul_add(T::Lanes::<I>::splat(isa, *weight), sum);
     }
+    sum.store(out);
 }
 
 #[cfg(test)]
