@@ -150,6 +150,15 @@ impl Blocks {
     }
 }
 
+/// Whether as many rows, that many bytes apart, can be read side by side: in a first-level cache of 8 ways whose sets repeat every
+/// 4 KiB, rows of the same set push each other out.
+pub fn sets_hold(rows: usize, stride: usize) -> bool {
+    /// Lines of one set.
+    const WAYS: usize = 8;
+    let apart = (stride.max(1) & stride.wrapping_neg()).clamp(64, 4096);
+    rows.div_ceil(4096 / apart) <= WAYS
+}
+
 /// Depth of the slices of a product that are summed apart, all of it where it is not sliced: threads that share a deep product with a
 /// small output by its depth pack each item once, and so read memory once. It depends on the sizes alone.
 pub fn slice_depth([m, n, k]: [usize; 3]) -> usize {
@@ -250,6 +259,21 @@ mod tests {
             ([1, 1, 0], 0),
         ] {
             assert_eq!(slice_depth(size), depth, "{size:?}");
+        }
+    }
+
+    #[test]
+    fn rows_of_the_same_sets() {
+        for (rows, stride, hold) in [
+            (14, 4096, false),
+            (6, 4096, true),
+            (14, 2048, true),
+            (14, 1024, true),
+            (14, 4096 + 64, true),
+            (14, 12, true),
+            (1, 0, true),
+        ] {
+            assert_eq!(sets_hold(rows, stride), hold, "{rows} {stride}");
         }
     }
 

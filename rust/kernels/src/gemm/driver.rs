@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use simd::{Isa, Lanes, Level, Task, dispatch_at, level};
 
-use super::blocking::{Blocks, Caches, Grid, register_bytes, slice_depth, tile};
+use super::blocking::{self, Blocks, Caches, Grid, register_bytes, slice_depth, tile};
 use super::epilogue::{Epilogue, activate, activate_slice};
 use super::microkernel::{self, Base, Panels, Place, WHOLE};
 use super::operand::{Operand, PackStrided, Strided};
@@ -485,7 +485,10 @@ impl<T: Real> Task for Part<'_, T> {
             _ => None,
         };
         let a_in_place = match &product.a {
-            Side::Strided(a) if columns.len() <= UNPACKED_COLUMNS && a.strides().1 == 1 => Some(a),
+            Side::Strided(a) if columns.len() <= UNPACKED_COLUMNS && a.strides().1 == 1 => {
+                let bytes = a.strides().0 * size_of::<T>();
+                blocking::sets_hold(panel_rows.min(rows.len()), bytes).then_some(a)
+            }
             _ => None,
         };
         // The microkernels take even numbers of rows, or one.
@@ -549,11 +552,6 @@ impl<T: Real> Task for Part<'_, T> {
                         };
                         let tiles = steps(rows.clone(), panel_rows).enumerate();
                         for (a, (tile, rows)) in a_block.chunks(a_len).zip(tiles) {
-                            let next = if tile * next_step < panel_columns && next_step > 0 {
-                                (next.wrapping_add(tile * next_step * deep), next_step)
-                            } else {
-                                (b, 0)
-                            };
                             let (a, a_row, a_step) = match a_in_place {
                                 Some(lines) if fits(&rows) && deep > 0 => {
                                     // SAFETY: the operand was checked.
@@ -561,6 +559,14 @@ impl<T: Real> Task for Part<'_, T> {
                                     (a, lines.strides().0, 1)
                                 }
                                 _ => (a.as_ptr(), 1, panel_rows),
+                            };
+                            let next = if tile * next_step < panel_columns && next_step > 0 {
+                                (next.wrapping_add(tile * next_step * deep), next_step)
+                            } else if index == 0 && a_row == deep {
+                                // Else whole rows of `A` behind these.
+                                (a.wrapping_add(rows.len() * deep), rows.len())
+                            } else {
+                                (b, 0)
                             };
                             let panels = Panels {
                                 depth: deep,

@@ -130,8 +130,14 @@ unsafe fn kernel<I: Isa, T: Real, const R: usize, const V: usize>(
         b_step,
         next: (mut next, next_step),
     } = panels;
+    // Whether each of two registers is a cache line.
+    let lines = V > 1 && len * size_of::<T>() >= 64;
     for r in 0..place.rows {
-        prefetch(place.start.wrapping_add(r * place.stride));
+        let row = place.start.wrapping_add(r * place.stride);
+        prefetch(row);
+        if lines {
+            prefetch(row.wrapping_add(len));
+        }
     }
     let zero = T::Lanes::<I>::zero(isa);
     let mut sums = [[zero; 2]; 16];
@@ -159,6 +165,9 @@ unsafe fn kernel<I: Isa, T: Real, const R: usize, const V: usize>(
                 });
                 b = b.add(b_step);
                 prefetch_second(next);
+                if lines {
+                    prefetch_second(next.wrapping_add(len));
+                }
                 next = next.wrapping_add(next_step);
             }
         }
