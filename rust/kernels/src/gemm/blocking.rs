@@ -188,6 +188,9 @@ const TASK_MACS: usize = 1 << 19;
 /// Tasks per worker: more balance the load, fewer pack less.
 const TASKS_PER_WORKER: usize = 3;
 
+/// Multiply-adds in the time in which an item is packed.
+const PACKED_MACS: usize = 8;
+
 /// The grid of tasks of a product (of each product of a batch): rows and columns of `C` per task, and the workers that
 /// share them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,14 +223,26 @@ impl Grid {
             let balanced = (workers * TASKS_PER_WORKER).div_ceil(count);
             balanced.min((macs / TASK_MACS).max(workers.div_ceil(count)))
         };
-        // Every row of tasks packs B again, every column of them packs A again: the cheapest grid of enough tasks.
-        let ((down, across), _) = (1..=tasks.min(most_down))
-            .map(|down| {
-                let across = tasks.div_ceil(down).min(most_across);
-                let idle = workers.saturating_sub(down * across * count);
-                ((down, across), (idle, m * across + n * down))
+        // Every row of tasks packs B again, every column of them packs A again; who takes one task more than others keeps them waiting.
+        // The cheapest grid of enough tasks, or of half as many again.
+        let cost = |down: usize, across: usize| {
+            let (rows, columns) = (most_down.div_ceil(down), most_across.div_ceil(across));
+            let tasks = most_down.div_ceil(rows) * most_across.div_ceil(columns) * count;
+            let longest = tasks.div_ceil(workers) * rows * columns;
+            let multiplied = longest.saturating_mul(panel_rows * panel_columns);
+            let packed = (m * across + n * down).saturating_mul(count) / workers;
+            (
+                workers.saturating_sub(tasks),
+                multiplied.saturating_add(PACKED_MACS * packed),
+            )
+        };
+        let (down, across) = (1..=tasks.min(most_down))
+            .flat_map(|down| {
+                let across = tasks.div_ceil(down);
+                let most = (across + across / 2).min(most_across);
+                (across.min(most)..=most).map(move |across| (down, across))
             })
-            .min_by_key(|&(_, cost)| cost)
+            .min_by_key(|&(down, across)| cost(down, across))
             .expect("at least one task");
         Grid {
             rows: m.div_ceil(down).max(1).next_multiple_of(panel_rows),
@@ -329,6 +344,9 @@ mod tests {
     fn grids_cover_and_spread() {
         let grid = Grid::new(2, 1, 14, 32, [1024, 1024, 1024]);
         assert_eq!(grid.workers, 2);
+        // Sixteen panels are shared evenly, and so are 32.
+        assert_eq!(Grid::new(2, 1, 14, 32, [32, 512, 784]).columns, 64);
+        assert_eq!(Grid::new(2, 1, 14, 32, [8, 1024, 1024]).columns, 128);
         assert_eq!(Grid::new(8, 1, 14, 32, [32, 32, 32]).workers, 1);
         assert_eq!(Grid::new(8, 1000, 14, 32, [32, 32, 32]).workers, 8);
         for threads in [2, 3, 8, 64] {
