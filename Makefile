@@ -18,9 +18,10 @@ test-rust: $(VENV)/base
 		CORNU_MAX_ISA=$$isa PYO3_PYTHON=$(abspath $(BIN))/python cargo test --workspace --quiet || exit 1; \
 	done
 
-# The tests of kernels on a processor without AVX, under qemu-user (Debian's package of that name).
+# The tests of kernels on a processor without AVX, under qemu-user (Debian's package of that name); one at a time, as the emulator
+# fails where threads come and go side by side.
 test-emulated:
-	CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="qemu-x86_64 -cpu Nehalem" \
+	RUST_TEST_THREADS=1 CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="qemu-x86_64 -cpu Nehalem" \
 		cargo test --package cornu-simd --package cornu-kernels --quiet
 
 test-python: $(VENV)/test $(MODULE)
