@@ -129,10 +129,8 @@ pub fn kernel_gradient<T: Real>(
         let columns = product.target.columns;
         let patches = Transposed(product.patches::<T>(x));
         let b = Strided::new(&g[columns.start..], 1, geometry.filters);
-        Gemm::new(geometry.depth(), columns.len, geometry.rows(), &patches, b).run(
-            &mut out[columns.start..],
-            geometry.filters,
-            scratch,
-        );
+        let [m, n, k] = [geometry.depth(), columns.len, geometry.rows()];
+        let out = &mut out[columns.start..];
+        Gemm::new(m, n, k, patches.side(), b).run(out, geometry.filters, scratch);
     }
 }

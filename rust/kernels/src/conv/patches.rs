@@ -264,6 +264,16 @@ impl<T: Real> Task for Packing<'_, Patches<'_, T>, T> {
 #[derive(Clone, Copy, Debug)]
 pub struct Transposed<'a, T>(pub Patches<'a, T>);
 
+impl<T: Real> Transposed<'_, T> {
+    /// As [`Patches::side`].
+    pub fn side(&self) -> Side<'_, T> {
+        match self.0.side() {
+            Side::Strided(matrix) => matrix.transposed().into(),
+            _ => self.into(),
+        }
+    }
+}
+
 impl<T: Real> Operand<T> for Transposed<'_, T> {
     fn pack(&self, lines: Range<usize>, depth: Range<usize>, width: usize, panel: &mut [T]) {
         assert!(lines.len() <= width && panel.len() >= width * depth.len());

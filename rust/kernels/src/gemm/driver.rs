@@ -359,7 +359,7 @@ impl<'a, T: Real> Side<'a, T> {
         }
     }
 
-    /// Packs a panel.
+    /// Packs the panels of some lines.
     #[inline(always)]
     fn pack<I: Isa>(
         &self,
@@ -367,7 +367,7 @@ impl<'a, T: Real> Side<'a, T> {
         lines: Range<usize>,
         depth: Range<usize>,
         width: usize,
-        panel: &mut [T],
+        panels: &mut [T],
     ) {
         match self {
             Side::Strided(source) => isa.run(PackStrided {
@@ -375,9 +375,14 @@ impl<'a, T: Real> Side<'a, T> {
                 lines,
                 depth,
                 width,
-                panel,
+                panels,
             }),
-            Side::Operand(operand) => operand.pack(lines, depth, width, panel),
+            Side::Operand(operand) => {
+                let panels = panels.chunks_mut((width * depth.len()).max(1));
+                for (panel, lines) in panels.zip(steps(lines, width)) {
+                    operand.pack(lines, depth.clone(), width, panel);
+                }
+            }
             Side::Packed(_) => unreachable!("packed already"),
         }
     }
@@ -492,7 +497,7 @@ impl<T: Real> Task for Part<'_, T> {
             _ => None,
         };
         // The microkernels take even numbers of rows, or one.
-        let fits = |rows: &Range<usize>| rows.len() == 1 || rows.len().is_multiple_of(2);
+        let fits = |rows: usize| rows == 1 || rows.is_multiple_of(2);
         for columns in steps(columns, blocks.columns) {
             for depth in steps(slice.clone(), blocks.depth) {
                 let deep = depth.len();
@@ -500,19 +505,22 @@ impl<T: Real> Task for Part<'_, T> {
                 let activation = product.epilogue.activation.filter(|_| last);
                 let (a_len, b_len) = ((panel_rows * deep).max(1), (panel_columns * deep).max(1));
                 if in_place.is_none() && !matches!(product.b, Side::Packed(_)) {
-                    let panels = b_block.chunks_mut(b_len);
-                    for (panel, lines) in panels.zip(steps(columns.clone(), panel_columns)) {
-                        product
-                            .b
-                            .pack(isa, lines, depth.clone(), panel_columns, panel);
-                    }
+                    let (lines, depth) = (columns.clone(), depth.clone());
+                    product.b.pack(isa, lines, depth, panel_columns, b_block);
                 }
                 for rows in steps(rows.clone(), blocks.rows) {
-                    let panels = a_block.chunks_mut(a_len);
-                    for (panel, lines) in panels.zip(steps(rows.clone(), panel_rows)) {
-                        if a_in_place.is_none() || !fits(&lines) {
-                            product.a.pack(isa, lines, depth.clone(), panel_rows, panel);
-                        }
+                    // Of rows that are read where they lie, those of an odd tile.
+                    let lying = match a_in_place {
+                        Some(_) if !fits(rows.len() % panel_rows) => rows.len() / panel_rows,
+                        Some(_) => rows.len().div_ceil(panel_rows),
+                        None => 0,
+                    };
+                    let lines = rows.end.min(rows.start + lying * panel_rows)..rows.end;
+                    if !lines.is_empty() {
+                        let panels = &mut a_block[lying * a_len..];
+                        product
+                            .a
+                            .pack(isa, lines, depth.clone(), panel_rows, panels);
                     }
                     for (index, columns) in steps(columns.clone(), panel_columns).enumerate() {
                         let (b, b_step) = match (&product.b, in_place) {
@@ -553,7 +561,7 @@ impl<T: Real> Task for Part<'_, T> {
                         let tiles = steps(rows.clone(), panel_rows).enumerate();
                         for (a, (tile, rows)) in a_block.chunks(a_len).zip(tiles) {
                             let (a, a_row, a_step) = match a_in_place {
-                                Some(lines) if fits(&rows) && deep > 0 => {
+                                Some(lines) if fits(rows.len()) && deep > 0 => {
                                     // SAFETY: the operand was checked.
                                     let a = unsafe { lines.at(rows.start, depth.start) };
                                     (a, lines.strides().0, 1)

@@ -70,6 +70,15 @@ impl<'a, T> Strided<'a, T> {
         }
     }
 
+    /// The same matrix, its lines as depths.
+    pub fn transposed(&self) -> Self {
+        Strided {
+            data: self.data,
+            line_stride: self.depth_stride,
+            depth_stride: self.line_stride,
+        }
+    }
+
     /// An item.
     #[inline(always)]
     pub(super) fn item(&self, line: usize, depth: usize) -> T
@@ -126,7 +135,7 @@ impl<T: Real> Operand<T> for Strided<'_, T> {
             lines,
             depth,
             width,
-            panel,
+            panels: panel,
         });
     }
 
@@ -174,13 +183,13 @@ impl<T: Real> Task for PackLines<'_, T> {
     }
 }
 
-/// [`Operand::pack`] of a matrix in memory, whose ranges were checked.
+/// [`Operand::pack`] of a matrix in memory, whose ranges were checked, into as many panels as its lines fill.
 pub struct PackStrided<'a, T> {
     pub(super) source: &'a Strided<'a, T>,
     pub(super) lines: Range<usize>,
     pub(super) depth: Range<usize>,
     pub(super) width: usize,
-    pub(super) panel: &'a mut [T],
+    pub(super) panels: &'a mut [T],
 }
 
 impl<T: Real> Task for PackStrided<'_, T> {
@@ -196,7 +205,7 @@ impl<T: Real> Task for PackStrided<'_, T> {
                 self.lines,
                 self.depth,
                 self.width,
-                self.panel,
+                self.panels,
             )
         }
     }
@@ -205,7 +214,7 @@ impl<T: Real> Task for PackStrided<'_, T> {
 /// Rows of a panel between the one that is packed and the one that is fetched: rows that lie apart are no stream that a core foresees.
 const PREFETCHED_ROWS: usize = 16;
 
-/// Packs a panel of a matrix in memory.
+/// Packs panels of a matrix in memory, which follow one another.
 ///
 /// # Safety
 /// [`Strided::check`] has passed the ends of both ranges.
@@ -216,80 +225,123 @@ unsafe fn pack_strided<I: Isa, T: Real>(
     lines: Range<usize>,
     depth: Range<usize>,
     width: usize,
-    panel: &mut [T],
+    panels: &mut [T],
 ) {
     let (count, deep) = (lines.len(), depth.len());
-    assert!(count <= width && panel.len() >= width * deep);
+    let len = count.div_ceil(width).max(1) * width * deep;
+    assert!(panels.len() >= len);
     if count == 0 || deep == 0 {
-        return panel[..width * deep].fill(T::default());
+        return panels[..len].fill(T::default());
     }
     let (line_stride, depth_stride) = source.strides();
     // SAFETY: the first item of the checked part.
     let first = unsafe { source.at(lines.start, depth.start) };
-    let out = panel.as_mut_ptr();
-    if depth_stride == 1 {
-        let line = |l: usize| {
-            if l < count {
-                // SAFETY: the line lies in the checked part.
-                unsafe { first.add(l * line_stride) }
+    if line_stride == 1 && depth_stride != 1 {
+        // SAFETY: the checked part of the source, and panels that are long enough.
+        return unsafe {
+            pack_rows::<I, T>(isa, first, depth_stride, [count, deep], width, panels)
+        };
+    }
+    for (index, panel) in panels[..len].chunks_exact_mut(width * deep).enumerate() {
+        let start = index * width;
+        if depth_stride == 1 {
+            let line = |l: usize| {
+                if start + l < count {
+                    // SAFETY: the line lies in the checked part.
+                    unsafe { first.add((start + l) * line_stride) }
+                } else {
+                    std::ptr::null()
+                }
+            };
+            // SAFETY: each line holds `deep` items, the panel `width * deep`.
+            unsafe { transpose_lines::<I, T>(isa, line, deep, width, panel.as_mut_ptr()) }
+            continue;
+        }
+        for (d, row) in panel.chunks_exact_mut(width).enumerate() {
+            for (l, item) in row.iter_mut().enumerate() {
+                *item = if start + l < count {
+                    // SAFETY: as above.
+                    unsafe { *first.add((start + l) * line_stride + d * depth_stride) }
+                } else {
+                    T::default()
+                };
+            }
+        }
+    }
+}
+
+/// Packs lines that are neighbours: row after row of the source, which is one stream, goes to all panels.
+///
+/// # Safety
+/// `first` is followed by `deep` rows of `count` items, one at every `depth_stride`; the panels hold them.
+#[inline(always)]
+unsafe fn pack_rows<I: Isa, T: Real>(
+    isa: I,
+    first: *const T,
+    depth_stride: usize,
+    [count, deep]: [usize; 2],
+    width: usize,
+    panels: &mut [T],
+) {
+    let (len, panel) = (T::Lanes::<I>::LEN, width * deep);
+    // Rows of which every register may read what is behind its lines, and write where the next rows of its panel overwrite it.
+    let registers = width.div_ceil(len) * len;
+    let inside = |items: usize, stride: usize| match items.checked_sub(registers) {
+        Some(rest) => rest / stride.max(1) + 1,
+        None => 0,
+    };
+    let last = (count - 1) / width * width;
+    let source = (deep - 1) * depth_stride + count - last;
+    let whole = inside(source, depth_stride).min(inside(panel, width));
+    for d in 0..deep {
+        // SAFETY: a row of the source.
+        let row = unsafe { first.add(d * depth_stride) };
+        for line in (0..count).step_by(64 / size_of::<T>()) {
+            prefetch(row.wrapping_add(PREFETCHED_ROWS * depth_stride + line));
+        }
+        let full = count - count % width;
+        let mut to = panels.as_mut_ptr().wrapping_add(d * width);
+        // SAFETY: rows before `whole` have whole registers behind what they read and write.
+        unsafe {
+            for start in (0..full).step_by(width) {
+                pack_row::<I, T>(isa, row.add(start), to, width, width, d < whole);
+                to = to.wrapping_add(panel);
+            }
+            if full < count {
+                pack_row::<I, T>(isa, row.add(full), to, count - full, width, d < whole);
+            }
+        }
+    }
+}
+
+/// Copies a row of a panel's lines, and zeros up to its width.
+///
+/// # Safety
+/// `from` has the lines and `to` the width, both up to whole registers if `whole`.
+#[inline(always)]
+unsafe fn pack_row<I: Isa, T: Real>(
+    isa: I,
+    from: *const T,
+    to: *mut T,
+    lines: usize,
+    width: usize,
+    whole: bool,
+) {
+    let len = T::Lanes::<I>::LEN;
+    for l in (0..width).step_by(len) {
+        let left = lines.saturating_sub(l);
+        // SAFETY: the caller's promise; of other rows, no more is touched than they have.
+        unsafe {
+            let (from, to) = (from.wrapping_add(l), to.add(l));
+            let x = if left >= len || whole && lines == width {
+                T::Lanes::<I>::load_ptr(isa, from)
             } else {
-                std::ptr::null()
-            }
-        };
-        // SAFETY: each line holds `deep` items, the panel `width * deep`.
-        unsafe { transpose_lines::<I, T>(isa, line, deep, width, out) }
-    } else if line_stride == 1 {
-        let len = T::Lanes::<I>::LEN;
-        // A whole register of a narrow row reads into the next rows of the source, and writes where the next rows overwrite it.
-        let rows_inside = |items: usize, stride: usize| match items.checked_sub(len) {
-            Some(rest) if count == width && width < len => rest / stride.max(1) + 1,
-            _ => 0,
-        };
-        let readable = rows_inside((deep - 1) * depth_stride + count, depth_stride);
-        let whole = rows_inside(deep * width, width).min(readable);
-        for d in 0..whole {
-            // SAFETY: that many rows end inside the checked part of the source, and inside the panel.
-            unsafe {
-                let x = T::Lanes::<I>::load_ptr(isa, first.add(d * depth_stride));
-                x.store_ptr(out.add(d * width));
-            }
-        }
-        for d in whole..deep {
-            // SAFETY: row `d` of the panel has `width` items; `count` of them come from the checked part.
-            unsafe {
-                let (from, to) = (first.add(d * depth_stride), out.add(d * width));
-                for l in [0, width - 1] {
-                    prefetch(from.wrapping_add(PREFETCHED_ROWS * depth_stride + l));
-                }
-                let mut l = 0;
-                while l < width {
-                    let wide = len.min(width - l);
-                    if l + len <= count {
-                        T::Lanes::<I>::load_ptr(isa, from.add(l)).store_ptr(to.add(l));
-                    } else {
-                        let x = T::Lanes::<I>::load_ptr_partial(
-                            isa,
-                            from.add(l.min(count)),
-                            count.saturating_sub(l).min(len),
-                        );
-                        x.store_ptr_partial(to.add(l), wide);
-                    }
-                    l += len;
-                }
-            }
-        }
-    } else {
-        for d in 0..deep {
-            for l in 0..width {
-                // SAFETY: as above.
-                unsafe {
-                    let x = if l < count {
-                        *first.add(l * line_stride + d * depth_stride)
-                    } else {
-                        T::default()
-                    };
-                    *out.add(d * width + l) = x;
-                }
+                T::Lanes::<I>::load_ptr_partial(isa, from, left)
+            };
+            if whole || l + len <= width {
+                x.store_ptr(to);
+            } else {
+                x.store_ptr_partial(to, width - l);
             }
         }
     }
