@@ -188,6 +188,16 @@ const TASK_MACS: usize = 1 << 19;
 /// Tasks per worker: more balance the load, fewer pack less.
 const TASKS_PER_WORKER: usize = 3;
 
+/// Items of each task where `workers` take at least `wanted` tasks of each of `rounds` lots of `items`: as many as leave the busiest
+/// worker the least, in the fewest tasks.
+pub fn even_share(items: usize, wanted: usize, rounds: usize, workers: usize) -> usize {
+    let most = items.div_ceil(wanted.max(1)).max(1);
+    (most.div_ceil(2)..=most)
+        .rev()
+        .min_by_key(|share| (items.div_ceil(*share) * rounds).div_ceil(workers.max(1)) * share)
+        .unwrap_or(1)
+}
+
 /// Multiply-adds in the time in which an item is packed.
 const PACKED_MACS: usize = 8;
 
@@ -274,6 +284,25 @@ mod tests {
             ([1, 1, 0], 0),
         ] {
             assert_eq!(slice_depth(size), depth, "{size:?}");
+        }
+    }
+
+    #[test]
+    fn shares_of_workers() {
+        for ((items, wanted, rounds, workers), share) in [
+            ((16, 6, 1, 2), 2),
+            ((8, 6, 1, 2), 2),
+            ((32, 6, 1, 2), 4),
+            ((4, 6, 1, 2), 1),
+            ((7, 1, 1, 1), 7),
+            ((0, 6, 1, 2), 1),
+            ((16, 2, 3, 2), 8),
+        ] {
+            assert_eq!(
+                even_share(items, wanted, rounds, workers),
+                share,
+                "{items} {wanted} {rounds} {workers}"
+            );
         }
     }
 

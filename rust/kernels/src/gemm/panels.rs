@@ -2,6 +2,7 @@
 use simd::{Isa, Level};
 
 use super::Real;
+pub(crate) use super::blocking::even_share;
 use super::blocking::{self, Caches};
 use super::driver::{Tile, panel_columns};
 use super::epilogue::activate;

@@ -57,13 +57,15 @@ impl Cut {
         } else {
             workers * TASKS_PER_WORKER
         };
-        let across = wanted.min(columns.div_ceil(width)).max(1);
+        let panel_count = columns.div_ceil(width).max(1);
+        let across = panel_count.div_ceil(panels::even_share(panel_count, wanted, 1, workers));
+        let down = wanted.div_ceil(across).min(pieces).max(1);
         Cut {
             source,
             images: (COPIED / image_len.max(1)).clamp(1, geometry.batch.max(1)),
             image_len,
             pieces,
-            tasks: [wanted.div_ceil(across).min(pieces).max(1), across],
+            tasks: [down, across],
             workers,
         }
     }

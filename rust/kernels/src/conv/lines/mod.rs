@@ -92,13 +92,13 @@ impl Cut {
             .unwrap_or(1);
         let bands = planes.div_ceil(images) * middle.div_ceil(lines);
         // Few lines: several tasks for one, each with some of the columns.
-        let panels = columns.div_ceil(width).max(1);
-        let splits = wanted.div_ceil(bands.max(1)).min(panels);
+        let panel_count = columns.div_ceil(width).max(1);
+        let splits = wanted.div_ceil(bands.max(1));
         Cut {
             source,
             images,
             lines,
-            columns: panels.div_ceil(splits) * width,
+            columns: panels::even_share(panel_count, splits, bands, workers) * width,
             workers,
         }
     }
