@@ -50,12 +50,12 @@ def matmul(x1: Any, x2: Any) -> Tensor:
     Raises:
         ValueError: the inner sizes differ.
     """
-    given = as_tensor(x1), as_tensor(x2)
-    x1, x2 = promoted(*given)
+    given = x1, x2
+    x1, x2 = promoted(x1, x2)
     if x1.ndim > 1 and x2.ndim > 1 and is_inexact(x1.dtype):
-        return _multiplied(x1, x2)
+        return _matmul(x1, x2, transpose_a=False, transpose_b=False)
     # int8 products need the room of int32; those of int8 with bool have none.
-    roomy = given[0].dtype == given[1].dtype == "int8"
+    roomy = all(as_tensor(x).dtype == "int8" for x in given)
     if x1.ndim == 0 or x2.ndim == 0:
         raise ValueError("matmul takes tensors of at least one axis; got a scalar.")
     dtype = "int32" if roomy else x1.dtype
