@@ -53,7 +53,7 @@ def matmul(x1: Any, x2: Any) -> Tensor:
     given = x1, x2
     x1, x2 = promoted(x1, x2)
     if x1.ndim > 1 and x2.ndim > 1 and is_inexact(x1.dtype):
-        return _matmul(x1, x2, transpose_a=False, transpose_b=False)
+        return _multiplied(x1, x2)
     # int8 products need the room of int32; those of int8 with bool have none.
     roomy = all(as_tensor(x).dtype == "int8" for x in given)
     if x1.ndim == 0 or x2.ndim == 0:

@@ -6,7 +6,7 @@ use std::array::from_fn;
 
 use simd::{Float, Isa, Lanes, Task, dispatch};
 
-use crate::real::{Real, load_at, store_at};
+use crate::real::{MAX_LANES, Real, load_at, store_at};
 use crate::threads::{Disjoint, num_threads, share_tasks};
 
 /// Sizes of images before and after.
@@ -28,8 +28,8 @@ const TASK_ITEMS: usize = 1 << 13;
 /// Lines of a result that are made together: what a column needs is looked up once for all.
 const LINES: usize = 4;
 
-/// Lanes of the longest register.
-const MOST_LANES: usize = 16;
+/// Items in which a band is kept.
+const BAND: usize = 4;
 
 impl Resample {
     /// Items of a line of summed rows.
@@ -44,12 +44,12 @@ impl Resample {
 
     /// Items of scratch of a thread: lines, and a register more, as pixels are read by registers.
     fn lines_len(&self) -> usize {
-        LINES * self.line_len() + MOST_LANES
+        LINES * self.line_len() + MAX_LANES
     }
 
     /// Items of scratch of [`resample`].
     pub fn scratch_len(&self) -> usize {
-        4 * (self.rows[1] + self.columns[1]) + num_threads() * self.lines_len()
+        BAND * (self.rows[1] + self.columns[1]) + num_threads() * self.lines_len()
     }
 }
 
@@ -79,8 +79,8 @@ pub fn resample<T: Real>(
     if out.is_empty() {
         return;
     }
-    let (bands, scratch) = scratch.split_at_mut(4 * (rows[1] + columns[1]));
-    let (row_bands, column_bands) = bands.split_at_mut(4 * rows[1]);
+    let (bands, scratch) = scratch.split_at_mut(BAND * (rows[1] + columns[1]));
+    let (row_bands, column_bands) = bands.split_at_mut(BAND * rows[1]);
     let rows_of = Banded::new(row_weights, rows, row_bands);
     let columns_of = Banded::new(column_weights, columns, column_bands);
     let per_task = sizes.task_lines();
@@ -123,7 +123,7 @@ struct Banded<'a, T> {
     weights: &'a [T],
     outputs: usize,
     /// First input, how many (whole numbers), the weights of the first two.
-    bands: &'a [[T; 4]],
+    bands: &'a [[T; BAND]],
 }
 
 /// What an output is summed of.
@@ -140,11 +140,11 @@ struct Band<'a, T> {
 }
 
 impl<'a, T: Real> Banded<'a, T> {
-    /// `bands` has four items for each output.
+    /// `bands` has [`BAND`] items for each output.
     fn new(weights: &'a [T], [inputs, outputs]: [usize; 2], bands: &'a mut [T]) -> Self {
         assert_eq!(weights.len(), inputs * outputs);
         bands.fill(T::default());
-        let (bands, _) = bands.as_chunks_mut::<4>();
+        let (bands, _) = bands.as_chunks_mut::<BAND>();
         for (input, weights) in weights.chunks_exact(outputs).enumerate() {
             for (weights, bands) in weights.chunks(64).zip(bands.chunks_mut(64)) {
                 // Most are zero: a look at many at once.
@@ -224,18 +224,9 @@ impl<T: Real> Task for Lines<'_, T> {
             let band = self.columns.band(column);
             let pixels = &self.scratch[band.first * channels..];
             let out = &mut self.out[column * channels..];
-            if band.count == 2 && column + 1 < self.columns.outputs {
-                let lens = [len, out_len];
-                match channels {
-                    1 => between::<T, 1, 1>(pixels, band.pair, out, lens),
-                    2 => between::<T, 2, 2>(pixels, band.pair, out, lens),
-                    3 => between::<T, 3, 4>(pixels, band.pair, out, lens),
-                    4 => between::<T, 4, 4>(pixels, band.pair, out, lens),
-                    _ => {}
-                }
-                if channels <= 4 {
-                    continue;
-                }
+            let two = band.count == 2 && column + 1 < self.columns.outputs;
+            if two && few_between(channels, pixels, band.pair, out, [len, out_len]) {
+                continue;
             }
             let lanes = T::Lanes::<I>::LEN;
             let narrow = channels < lanes && column * channels + lanes <= out_len;
@@ -250,6 +241,25 @@ impl<T: Real> Task for Lines<'_, T> {
             }
         }
     }
+}
+
+/// [`between`] for few channels; says whether they are few enough.
+#[inline(always)]
+fn few_between<T: Real>(
+    channels: usize,
+    pixels: &[T],
+    weights: [T; 2],
+    out: &mut [T],
+    lens: [usize; 2],
+) -> bool {
+    match channels {
+        1 => between::<T, 1, 1>(pixels, weights, out, lens),
+        2 => between::<T, 2, 2>(pixels, weights, out, lens),
+        3 => between::<T, 3, 4>(pixels, weights, out, lens),
+        4 => between::<T, 4, 4>(pixels, weights, out, lens),
+        _ => return false,
+    }
+    true
 }
 
 /// What lies between two pixels of `C` channels, in each line of these lengths, by `W` items: what is behind a pixel, the next

@@ -54,6 +54,9 @@ pub const fn register_bytes(level: Level) -> usize {
     }
 }
 
+/// Bytes of a cache line, where panels start.
+pub const CACHE_LINE: usize = 64;
+
 /// Bytes of data cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caches {
@@ -155,7 +158,7 @@ impl Blocks {
 pub fn sets_hold(rows: usize, stride: usize) -> bool {
     /// Lines of one set.
     const WAYS: usize = 8;
-    let apart = (stride.max(1) & stride.wrapping_neg()).clamp(64, 4096);
+    let apart = (stride.max(1) & stride.wrapping_neg()).clamp(CACHE_LINE, 4096);
     rows.div_ceil(4096 / apart) <= WAYS
 }
 

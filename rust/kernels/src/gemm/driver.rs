@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use simd::{Isa, Lanes, Level, Task, dispatch_at, level};
 
-use super::blocking::{self, Blocks, Caches, Grid, register_bytes, slice_depth, tile};
+use super::blocking::{self, Blocks, CACHE_LINE, Caches, Grid, register_bytes, slice_depth, tile};
 use super::epilogue::{Epilogue, activate, activate_slice};
 use super::microkernel::{self, Base, Panels, Place, WHOLE};
 use super::operand::{Operand, PackStrided, Strided};
@@ -167,14 +167,11 @@ pub fn scratch_len<T: Real>(count: usize, m: usize, n: usize, k: usize) -> usize
     // Some more, to align the first panel; a vector is packed whole.
     let vector = if m == 1 || n == 1 { k } else { 0 };
     let work = shape.others(m * n) + shape.grid.workers * shape.worker_len::<T>();
-    work.max(vector) + ALIGNMENT / size_of::<T>()
+    work.max(vector) + CACHE_LINE / size_of::<T>()
 }
 
 /// Scratch that was measured for more threads than this may be too short for fewer.
 const MAX_THREADS_OF_SCRATCH: usize = 256;
-
-/// Panels start at cache lines.
-const ALIGNMENT: usize = 64;
 
 /// The items of a panel's row.
 pub(super) fn panel_columns<T>(level: Level) -> usize {
@@ -236,7 +233,7 @@ impl Shape {
             * self
                 .blocks
                 .depth
-                .next_multiple_of(ALIGNMENT / size_of::<T>())
+                .next_multiple_of(CACHE_LINE / size_of::<T>())
     }
 }
 
@@ -267,7 +264,7 @@ pub(super) fn run_all<'a, T: Real>(
         Side::Packed(b) => b.level,
         _ => level(),
     };
-    let skip = scratch.as_ptr().align_offset(ALIGNMENT).min(scratch.len());
+    let skip = scratch.as_ptr().align_offset(CACHE_LINE).min(scratch.len());
     let scratch = &mut scratch[skip..];
     // The number of threads may have changed since the scratch was measured: then another cut, which gives the same bits.
     let shape = std::iter::once(num_threads())

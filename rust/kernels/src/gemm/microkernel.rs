@@ -2,6 +2,7 @@
 use simd::{Float, Isa, Lanes, prefetch, prefetch_second, unrolled};
 
 use super::Real;
+use super::blocking::CACHE_LINE;
 
 /// What a tile adds its sums to.
 #[derive(Clone, Copy)]
@@ -131,7 +132,7 @@ unsafe fn kernel<I: Isa, T: Real, const R: usize, const V: usize>(
         next: (mut next, next_step),
     } = panels;
     // Whether each of two registers is a cache line.
-    let lines = V > 1 && len * size_of::<T>() >= 64;
+    let lines = V > 1 && len * size_of::<T>() >= CACHE_LINE;
     for r in 0..place.rows {
         let row = place.start.wrapping_add(r * place.stride);
         prefetch(row);

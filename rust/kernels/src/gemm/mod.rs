@@ -58,7 +58,7 @@ mod rows;
 mod tests;
 
 pub use blocking::Caches;
-pub(crate) use blocking::register_bytes;
+pub(crate) use blocking::{CACHE_LINE, register_bytes};
 pub use driver::{Gemm, Packed, Right, Side, batched, scratch_len};
 pub use epilogue::{Epilogue, activate_slice};
 pub use generic::{Half, Ring, half_scratch_len, matmul_half, matmul_ring};

@@ -4,6 +4,7 @@ use std::ops::Range;
 use simd::{Float, Isa, Lanes, Task, prefetch};
 
 use super::Real;
+use super::blocking::CACHE_LINE;
 
 /// One side of a product, seen as lines along the shared depth: the rows of `A` or the columns of `B`.
 pub trait Operand<T>: Sync {
@@ -296,7 +297,7 @@ unsafe fn pack_rows<I: Isa, T: Real>(
     for d in 0..deep {
         // SAFETY: a row of the source.
         let row = unsafe { first.add(d * depth_stride) };
-        for line in (0..count).step_by(64 / size_of::<T>()) {
+        for line in (0..count).step_by(CACHE_LINE / size_of::<T>()) {
             prefetch(row.wrapping_add(PREFETCHED_ROWS * depth_stride + line));
         }
         let full = count - count % width;

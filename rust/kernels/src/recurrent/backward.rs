@@ -60,7 +60,8 @@ pub fn backward_scratch_len<T: Real>(this: &Recurrent) -> usize {
     histories(this).iter().sum::<usize>() + through_time.max(at_end)
 }
 
-/// The gradients of the operands of [`super::forward`], the recurrent kernel being `(units, gates * units)`. The scratch had best start at a cache line.
+/// The gradients of the operands of [`super::forward`], the recurrent kernel being `(units, gates * units)`. The scratch had best start
+/// at a cache line.
 ///
 /// The recurrent kernel's is one product over all steps, behind the last of them.
 ///

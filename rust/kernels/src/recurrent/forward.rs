@@ -6,7 +6,7 @@ use simd::{Isa, Lanes, Level, Task, dispatch_at, level, prefetch};
 
 use super::cells::{Formula, Gru, Lstm, SimpleRnn, load_parts, store_parts};
 use super::{Cell, Operands, Recurrent, expect_len, stride, take};
-use crate::gemm::{Operand, Packed, multiply_rows, read_rows, register_bytes};
+use crate::gemm::{CACHE_LINE, Operand, Packed, multiply_rows, read_rows, register_bytes};
 use crate::real::{Real, store_at};
 use crate::threads::{Disjoint, Member, team};
 
@@ -264,7 +264,7 @@ impl<T: Real, F: Formula> Task for Forward<'_, T, F> {
                     let x = operands.projected.as_ptr();
                     let x = x.wrapping_add((at + steps) * width);
                     for gate in 0..F::GATES {
-                        for j in mine.clone().step_by(64 / size_of::<T>()) {
+                        for j in mine.clone().step_by(CACHE_LINE / size_of::<T>()) {
                             prefetch(x.wrapping_add(gate * units + j));
                         }
                     }
