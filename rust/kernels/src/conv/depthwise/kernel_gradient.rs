@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use simd::{Float, Isa, Lanes, Task};
+use simd::{Float, Isa, Lanes, Task, prefetch_second};
 
 use super::read;
 use crate::conv::geometry::Geometry;
@@ -11,6 +11,12 @@ use crate::threads::Disjoint;
 
 /// Taps along the last axis whose sums are held at a time.
 const TAPS: usize = 5;
+
+/// Filters that take some lines in turn: of these lines, theirs stay in the first-level cache.
+const FILTERS: usize = 32;
+
+/// Columns of short lines that are summed at once, about: longer sums of floats lose digits, shorter ones are added up more often.
+const COLUMNS: usize = if cfg!(test) { 8 } else { 64 };
 
 /// Adds to all taps of the gradient for some filters.
 pub struct KernelGradient<'a, T> {
@@ -29,8 +35,22 @@ pub struct KernelGradient<'a, T> {
 /// Neighbouring taps along the last axis, and the columns of a line that they reach.
 struct Reached {
     first: usize,
+    count: usize,
     each: [Range<usize>; TAPS],
     all: Range<usize>,
+}
+
+/// Lines that are summed at once: of `x`, and of the gradient of the outputs.
+#[derive(Clone, Copy)]
+struct Rows {
+    /// The first ones.
+    x: usize,
+    g: usize,
+    /// Lines of `x` from one to the next.
+    x_step: usize,
+    count: usize,
+    /// Lines of `x` that are not read yet, with as many lines of the gradient.
+    ahead: usize,
 }
 
 impl<T: Real> Task for KernelGradient<'_, T> {
@@ -45,24 +65,19 @@ impl<T: Real> Task for KernelGradient<'_, T> {
             let all = each.iter().fold(0..w.output[2], |all, range| {
                 all.start.max(range.start)..all.end.min(range.end)
             });
-            let reached = Reached { first, each, all };
-            // The lines of an image in turn: those of `x` are in the cache for the other taps that see them.
-            for image in 0..self.images {
-                for i in 0..w.output[0] {
-                    for j in 0..w.output[1] {
-                        let o = (image * w.output[0] + i) * w.output[1] + j;
-                        for a in w.taps(0, i) {
-                            for b in w.taps(1, j) {
-                                let row = image * w.input[0] + w.place(0, i, a);
-                                let row = row * w.input[1] + w.place(1, j, b);
-                                let tap = (a * w.size[1] + b) * w.size[2] + first;
-                                for part in 0..self.parts {
-                                    let row = row * self.parts + part;
-                                    let tap = tap * self.parts + part;
-                                    self.line(isa, &reached, count, [row, o, tap]);
-                                }
-                            }
-                        }
+            let reached = Reached {
+                first,
+                count,
+                each,
+                all,
+            };
+            let lines = (COLUMNS / w.output[2]).max(1);
+            for plane in 0..self.images * w.output[0] {
+                for start in (0..w.output[1]).step_by(lines) {
+                    let lines = start..w.output[1].min(start + lines);
+                    for channel in self.filters.clone().step_by(FILTERS) {
+                        let filters = channel..self.filters.end.min(channel + FILTERS);
+                        self.taps(isa, &reached, plane, lines.clone(), filters);
                     }
                 }
             }
@@ -83,25 +98,69 @@ impl<T: Real> KernelGradient<'_, T> {
         }
     }
 
-    /// Adds a line of `x` and a line of the gradient of the outputs to `count` taps.
+    /// Adds what some lines of an outer position give to the taps of some filters.
     #[inline(always)]
-    fn line<I: Isa>(&self, isa: I, reached: &Reached, count: usize, at: [usize; 3]) {
+    fn taps<I: Isa>(
+        &self,
+        isa: I,
+        reached: &Reached,
+        plane: usize,
+        lines: Range<usize>,
+        filters: Range<usize>,
+    ) {
+        let w = &self.geometry.window;
+        let (image, i) = (plane / w.output[0], plane % w.output[0]);
+        for a in w.taps(0, i) {
+            let x_plane = image * w.input[0] + w.place(0, i, a);
+            for b in 0..w.size[1] {
+                let seen = w.outputs_of_tap(1, b);
+                let (start, end) = (lines.start.max(seen.start), lines.end.min(seen.end));
+                if start >= end {
+                    continue;
+                }
+                let row = x_plane * w.input[1] + w.place(1, start, b);
+                let tap = (a * w.size[1] + b) * w.size[2] + reached.first;
+                let last = b + 1 == w.size[1] && self.parts == 1;
+                for part in 0..self.parts {
+                    let rows = Rows {
+                        x: row * self.parts + part,
+                        g: plane * w.output[1] + start,
+                        x_step: w.strides[1] * self.parts,
+                        count: end - start,
+                        ahead: if last { w.strides[1] } else { 0 },
+                    };
+                    self.rows(isa, reached, rows, tap * self.parts + part, filters.clone());
+                }
+            }
+        }
+    }
+
+    /// Adds lines to the neighbouring taps from `tap` on.
+    #[inline(always)]
+    fn rows<I: Isa>(
+        &self,
+        isa: I,
+        reached: &Reached,
+        rows: Rows,
+        tap: usize,
+        filters: Range<usize>,
+    ) {
         let lanes = T::Lanes::<I>::LEN;
-        let mut channel = self.filters.start;
-        while channel < self.filters.end {
-            let left = self.filters.end - channel;
+        let mut channel = filters.start;
+        while channel < filters.end {
+            let left = filters.end - channel;
             // Enough sums to hide the latency of a multiply-add.
-            let two = left >= 2 * lanes && count <= 3;
-            let n = left.min(lanes);
-            match (count, two) {
-                (3, true) => self.sums::<T::Lanes<I>, 3, 2>(isa, reached, at, channel, n),
-                (2, true) => self.sums::<T::Lanes<I>, 2, 2>(isa, reached, at, channel, n),
-                (1, true) => self.sums::<T::Lanes<I>, 1, 2>(isa, reached, at, channel, n),
-                (TAPS.., _) => self.sums::<T::Lanes<I>, TAPS, 1>(isa, reached, at, channel, n),
-                (4, _) => self.sums::<T::Lanes<I>, 4, 1>(isa, reached, at, channel, n),
-                (3, _) => self.sums::<T::Lanes<I>, 3, 1>(isa, reached, at, channel, n),
-                (2, _) => self.sums::<T::Lanes<I>, 2, 1>(isa, reached, at, channel, n),
-                _ => self.sums::<T::Lanes<I>, 1, 1>(isa, reached, at, channel, n),
+            let two = left >= 2 * lanes && reached.count <= 3;
+            let at = [tap, channel, left.min(lanes)];
+            match (reached.count, two) {
+                (3, true) => self.sums::<T::Lanes<I>, 3, 2>(isa, reached, rows, at),
+                (2, true) => self.sums::<T::Lanes<I>, 2, 2>(isa, reached, rows, at),
+                (1, true) => self.sums::<T::Lanes<I>, 1, 2>(isa, reached, rows, at),
+                (TAPS.., _) => self.sums::<T::Lanes<I>, TAPS, 1>(isa, reached, rows, at),
+                (4, _) => self.sums::<T::Lanes<I>, 4, 1>(isa, reached, rows, at),
+                (3, _) => self.sums::<T::Lanes<I>, 3, 1>(isa, reached, rows, at),
+                (2, _) => self.sums::<T::Lanes<I>, 2, 1>(isa, reached, rows, at),
+                _ => self.sums::<T::Lanes<I>, 1, 1>(isa, reached, rows, at),
             }
             channel += if two { 2 * lanes } else { lanes };
         }
@@ -113,53 +172,58 @@ impl<T: Real> KernelGradient<'_, T> {
         &self,
         isa: V::Isa,
         reached: &Reached,
-        [row, o, tap]: [usize; 3],
-        channel: usize,
-        n: usize,
+        rows: Rows,
+        [tap, channel, n]: [usize; 3],
     ) {
         let (w, channels) = (&self.geometry.window, self.geometry.filters);
-        let x = self.x[row * w.input[2] * channels + channel..].as_ptr();
-        let g = self.g[o * w.output[2] * channels + channel..].as_ptr();
-        let Reached { first, each, all } = reached;
+        let (x_len, g_len) = (w.input[2] * channels, w.output[2] * channels);
+        let Reached { each, all, .. } = reached;
         let pitch = w.dilation[2] * channels;
-        // A line's sum is taken on its own: long sums of floats lose digits.
+        // Sums of some lines are taken on their own: long sums of floats lose digits.
         let mut sums = [[V::zero(isa); N]; K];
-        // SAFETY: a column of `reached` or `all` has its tap on the line of `x`; the lengths of the slices are checked where the
-        // task is made.
-        unsafe {
-            let item = |column: usize, k: usize| x.add(w.place(2, column, first + k) * channels);
-            for (k, (sum, reached)) in sums.iter_mut().zip(each).enumerate() {
-                for column in reached.clone() {
-                    if !all.contains(&column) {
-                        for (v, sum) in sum.iter_mut().enumerate() {
-                            let g: V = read(isa, g.add(column * channels + v * V::LEN), n);
-                            *sum = g.mul_add(read(isa, item(column, k).add(v * V::LEN), n), *sum);
+        for line in 0..rows.count {
+            let x = self.x[(rows.x + line * rows.x_step) * x_len + channel..].as_ptr();
+            let g = self.g[(rows.g + line) * g_len + channel..].as_ptr();
+            // SAFETY: a column of `reached` or `all` has its tap on the line of `x`; the lengths of the slices are checked where
+            // the task is made.
+            unsafe {
+                let item = |column: usize, k: usize| {
+                    x.add(w.place(2, column, reached.first + k) * channels)
+                };
+                for (k, (sum, reached)) in sums.iter_mut().zip(each).enumerate() {
+                    for column in reached.clone() {
+                        if !all.contains(&column) {
+                            for (v, sum) in sum.iter_mut().enumerate() {
+                                let g: V = read(isa, g.add(column * channels + v * V::LEN), n);
+                                let x = item(column, k).add(v * V::LEN);
+                                *sum = g.mul_add(read(isa, x, n), *sum);
+                            }
                         }
                     }
                 }
-            }
-            if !all.is_empty() {
+                if all.is_empty() {
+                    continue;
+                }
                 let step = w.strides[2] * channels;
                 let (mut x, mut g) = (item(all.start, 0), g.add(all.start * channels));
-                if n == V::LEN {
-                    for _ in all.clone() {
-                        for v in 0..N {
-                            let y = V::load_ptr(isa, g.add(v * V::LEN));
-                            for (k, sum) in sums.iter_mut().enumerate() {
-                                let x = V::load_ptr(isa, x.add(k * pitch + v * V::LEN));
-                                sum[v] = y.mul_add(x, sum[v]);
+                for _ in all.clone() {
+                    for v in 0..N {
+                        let y: V = read(isa, g.add(v * V::LEN), n);
+                        for (k, sum) in sums.iter_mut().enumerate() {
+                            let x = read(isa, x.add(k * pitch + v * V::LEN), n);
+                            sum[v] = y.mul_add(x, sum[v]);
+                        }
+                    }
+                    if rows.ahead > 0 {
+                        prefetch_second(g.wrapping_add(rows.count * g_len));
+                        for line in 0..rows.ahead {
+                            let x = x.wrapping_add((rows.count * rows.x_step - line) * x_len);
+                            for column in 0..w.strides[2] {
+                                prefetch_second(x.wrapping_add(column * channels));
                             }
                         }
-                        (x, g) = (x.wrapping_add(step), g.wrapping_add(channels));
                     }
-                } else {
-                    for _ in all.clone() {
-                        let y: V = read(isa, g, n);
-                        for (k, sum) in sums.iter_mut().enumerate() {
-                            sum[0] = y.mul_add(read(isa, x.add(k * pitch), n), sum[0]);
-                        }
-                        (x, g) = (x.wrapping_add(step), g.wrapping_add(channels));
-                    }
+                    (x, g) = (x.wrapping_add(step), g.wrapping_add(channels));
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! A line of sums over a few lines of a source: of outputs, or of the gradient's items that take the same taps.
 
-use simd::{Float, Isa, Lanes, Task, dispatch, unrolled};
+use simd::{Float, Isa, Lanes, Task, dispatch, prefetch_second, unrolled};
 
 use super::{read, write};
 use crate::gemm::Real;
@@ -33,6 +33,8 @@ pub struct Sums<'a, T> {
     pub out_first: usize,
     /// Positions in it between columns.
     pub out_step: usize,
+    /// Lines of the source behind those of this line of the output that the next one takes.
+    pub new_lines: usize,
     /// What sums begin with.
     pub bias: Option<&'a [T]>,
 }
@@ -257,6 +259,27 @@ impl<T: Real> Pass<'_, T> {
                             }
                         }
                     }, 0 1 2 3 4 5 6 7 8 9 10);
+                }
+            }
+        }
+        // What the next line takes and writes: there is time until then.
+        let single = size_of::<T>() == size_of::<f32>();
+        if let (true, Some(last)) = (C == COLUMNS && single, self.entries.last()) {
+            let first = last.first + (column * step) as isize;
+            let x = sums_of.source.as_ptr().wrapping_add(last.line + channel);
+            let x = x.wrapping_offset(first * channels as isize);
+            for line in 1..=sums_of.new_lines {
+                let x = x.wrapping_add(line * sums_of.positions * channels);
+                for p in 0..C * step {
+                    for v in 0..N {
+                        prefetch_second(x.wrapping_add(p * channels + v * V::LEN));
+                    }
+                }
+            }
+            for t in 0..C {
+                for v in 0..N {
+                    let next = self.out.len() + t * out_step + v * V::LEN;
+                    prefetch_second(out.wrapping_add(next));
                 }
             }
         }

@@ -11,7 +11,7 @@ use simd::{Lanes, dispatch};
 
 use super::geometry::Geometry;
 use crate::gemm::Real;
-use crate::threads::{Disjoint, grain, parallel_chunks_mut, parallel_for};
+use crate::threads::{Disjoint, grain, num_threads, parallel_chunks_mut, parallel_for};
 use kernel_gradient::KernelGradient;
 use line::Sums;
 
@@ -173,6 +173,7 @@ pub fn forward<T: Real>(
                 columns: inner,
                 out_first: 0,
                 out_step: 1,
+                new_lines: window.strides[1] * parts,
                 bias,
             };
             sums.run(lines, taps, out);
@@ -237,6 +238,7 @@ pub fn input_gradient<T: Real>(
                     columns: (inner - phase).div_ceil(window.strides[2]),
                     out_first: phase,
                     out_step: window.strides[2],
+                    new_lines: parts,
                     bias: None,
                 };
                 sums.run(lines, taps, out);
@@ -278,8 +280,8 @@ pub fn kernel_gradient<T: Real>(
     out: &mut [T],
     scratch: &mut [T],
 ) {
-    /// Filters that a task takes.
-    const WIDTH: usize = 32;
+    /// Filters that are worth a task.
+    const WIDTH: usize = 16;
     assert_eq!((x.len(), g.len()), (geometry.x_len(), geometry.out_len()));
     assert_eq!(out.len(), geometry.kernel_len());
     out.fill(T::default());
@@ -288,8 +290,10 @@ pub fn kernel_gradient<T: Real>(
     }
     let expansion = Expansion::of_input(geometry);
     let images = expansion.images(geometry.batch);
-    let blocks = geometry.filters.div_ceil(WIDTH);
-    let cost = geometry.rows() * geometry.depth() * WIDTH;
+    let width = geometry.filters.div_ceil(num_threads());
+    let width = width.next_multiple_of(WIDTH);
+    let blocks = geometry.filters.div_ceil(width);
+    let cost = geometry.rows() * geometry.depth() * width;
     let out = Disjoint::new(out);
     let x_len = images * geometry.window.input_len() * geometry.channels;
     let g_len = images * geometry.window.output_len() * geometry.filters;
@@ -297,14 +301,14 @@ pub fn kernel_gradient<T: Real>(
         let x = expansion.expand(x, scratch);
         parallel_for(blocks, grain(cost), |range| {
             for block in range {
-                let start = block * WIDTH;
+                let start = block * width;
                 dispatch(KernelGradient {
                     geometry,
                     parts: expansion.parts,
                     images: g.len() / (geometry.window.output_len() * geometry.filters),
                     x,
                     g,
-                    filters: start..(start + WIDTH).min(geometry.filters),
+                    filters: start..(start + width).min(geometry.filters),
                     out: &out,
                 });
             }
