@@ -51,6 +51,10 @@ struct Entry {
 }
 
 impl<T: Real> Sums<'_, T> {
+    /// Whether neighbouring taps are taken together: only in single precision, which images have, as each case is code of its own for
+    /// every instruction set.
+    const CASES: bool = size_of::<T>() == size_of::<f32>();
+
     /// Writes the line. `lines` gives an index of a line and the first of the kernel's taps over it, `taps` the taps to be added to
     /// that with the position that they take for column 0.
     pub fn run(
@@ -65,8 +69,7 @@ impl<T: Real> Sums<'_, T> {
         let tap_step = next.map_or(1, |(a, b)| b.0 as isize - a.0 as isize);
         // Taps at neighbouring positions are taken together, the steps between columns being known.
         let neighbours = pairs().all(|(a, b)| b.1 == a.1 + 1);
-        // Only in single precision, which images have: each case is code of its own for every instruction set.
-        let together = size_of::<T>() == size_of::<f32>()
+        let together = Self::CASES
             && neighbours
             && count > 1
             && count <= MOST_TAPS
@@ -87,11 +90,11 @@ impl<T: Real> Sums<'_, T> {
                 out: &mut *out,
             };
             match (count, self.step) {
-                (2, 1) if together => dispatch(Of::<T, 2, 1>(task)),
-                (3, 1) if together => dispatch(Of::<T, 3, 1>(task)),
-                (5, 1) if together => dispatch(Of::<T, 5, 1>(task)),
-                (3, 2) if together => dispatch(Of::<T, 3, 2>(task)),
-                (5, 2) if together => dispatch(Of::<T, 5, 2>(task)),
+                (2, 1) if Self::CASES && together => dispatch(Of::<T, 2, 1>(task)),
+                (3, 1) if Self::CASES && together => dispatch(Of::<T, 3, 1>(task)),
+                (5, 1) if Self::CASES && together => dispatch(Of::<T, 5, 1>(task)),
+                (3, 2) if Self::CASES && together => dispatch(Of::<T, 3, 2>(task)),
+                (5, 2) if Self::CASES && together => dispatch(Of::<T, 5, 2>(task)),
                 _ => dispatch(Of::<T, 1, 0>(task)),
             }
         };
@@ -263,8 +266,8 @@ impl<T: Real> Pass<'_, T> {
             }
         }
         // What the next line takes and writes: there is time until then.
-        let single = size_of::<T>() == size_of::<f32>();
-        if let (true, Some(last)) = (C == COLUMNS && single, self.entries.last()) {
+        let ahead = C == COLUMNS && Sums::<T>::CASES;
+        if let (true, Some(last)) = (ahead, self.entries.last()) {
             let first = last.first + (column * step) as isize;
             let x = sums_of.source.as_ptr().wrapping_add(last.line + channel);
             let x = x.wrapping_offset(first * channels as isize);

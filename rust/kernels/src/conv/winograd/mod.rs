@@ -5,9 +5,12 @@
 //! stay in the second-level cache, and some filters at a time: transforms of the inputs, a product for each point straight on
 //! packed panels of the kernel's transform, transforms of the sums to outputs with bias and activation.
 //!
-//! The gradient of the input is the same with the rotated kernel, its channels and filters exchanged.
+//! The gradient of the input is the same with the rotated kernel, its channels and filters exchanged. That of the kernel transposes the
+//! last two transforms: a product (channels x tiles) (tiles x filters) per point.
 
+mod gradient;
 mod kernel;
+mod squares;
 #[cfg(test)]
 mod tests;
 mod transform;
@@ -21,9 +24,12 @@ use super::geometry::Geometry;
 use crate::activation::Activation;
 use crate::gemm::panels::{self, Shared};
 use crate::threads::{num_threads, share_tasks};
+use squares::along_both_axes;
 use transform::{Four, POINTS, Transform, Two, each};
 
+pub use gradient::{kernel_gradient, kernel_gradient_scratch_len};
 pub use kernel::transform_kernel;
+use squares::{Inputs, Squares};
 
 /// Outputs of a tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,7 +55,8 @@ impl Tile {
     }
 }
 
-/// A convolution of `(images, ..input, depth)` to `(images, ..output, columns)`: a forward pass or the gradient of its input.
+/// A convolution of `(images, ..input, depth)` to `(images, ..output, columns)`: a forward pass, the one whose kernel's gradient is
+/// wanted, or the gradient of an input.
 #[derive(Clone, Copy, Debug)]
 pub struct Problem {
     /// Images.
@@ -88,9 +95,12 @@ impl Problem {
             columns: geometry.filters,
             backward: false,
         };
-        match pass {
-            Pass::Forward if fits => Some(forward),
-            Pass::InputGradient if fits => Some(Problem {
+        if !fits {
+            return None;
+        }
+        Some(match pass {
+            Pass::Forward | Pass::KernelGradient => forward,
+            Pass::InputGradient => Problem {
                 input: forward.output,
                 output: forward.input,
                 low: forward.low.map(|low| 2 - low),
@@ -98,14 +108,21 @@ impl Problem {
                 columns: geometry.channels,
                 backward: true,
                 ..forward
-            }),
-            _ => None,
-        }
+            },
+        })
     }
 
     /// Tiles along the axes of an image.
     fn grid(&self, tile: Tile) -> [usize; 2] {
         self.output.map(|n| n.div_ceil(tile.outputs()))
+    }
+
+    /// The image of a tile and the first of its outputs along each axis.
+    #[inline(always)]
+    fn place<F: Transform>(&self, tile: usize) -> (usize, [usize; 2]) {
+        let [down, across] = self.output.map(|n| n.div_ceil(F::OUTPUTS));
+        let at = [tile / across % down, tile % across];
+        (tile / across / down, at.map(|index| index * F::OUTPUTS))
     }
 
     /// Tiles of all images.
@@ -306,8 +323,16 @@ impl<F: Transform> Task for Of<'_, F> {
         let (zeros, rest) = std::mem::take(&mut block.scratch).split_at_mut(cut.depth);
         let (inputs, sums) = rest.split_at_mut(cut.points * cut.inputs);
         zeros.fill(0.0);
+        let squares = Squares {
+            apart: cut.inputs,
+            ..Squares::of_input(problem, block.x, zeros)
+        };
+        assert!(block.tiles.len() <= cut.block);
         for (row, tile) in block.tiles.clone().enumerate() {
-            block.transform_input::<I, F>(isa, tile, zeros, &mut inputs[row * cut.depth..]);
+            let place = problem.place::<F>(tile);
+            let to = inputs[row * cut.depth..].as_mut_ptr();
+            // SAFETY: the inputs hold the tiles of a block at each point, of `cut.depth` items, a multiple of any number of lanes.
+            unsafe { squares.transform::<I, Inputs<F>>(isa, place, to) };
         }
         let [_, width] = panels::sizes::<f32>(I::LEVEL);
         let mut start = block.columns.start;
@@ -345,89 +370,7 @@ impl<F: Transform> Task for Of<'_, F> {
     }
 }
 
-/// Applies a transform along the columns, then the rows of a square of `FROM` x `FROM` that `load` reads, and hands the result's
-/// items to `store`.
-macro_rules! along_both_axes {
-    ($isa:ident, $from:expr => $to:expr, $transform:expr, |$i:ident, $j:ident| $load:expr, |$k:ident, $l:ident, $y:ident| $store:expr) => {{
-        let zero = I::F32::zero($isa);
-        let mut half = [[zero; POINTS]; POINTS];
-        for $j in 0..$from {
-            let mut column = [zero; POINTS];
-            each!(ROW < $from, {
-                let $i = ROW;
-                column[ROW] = $load;
-            });
-            let column = $transform($isa, column);
-            each!(ROW < $to, {
-                half[ROW][$j] = column[ROW % column.len()];
-            });
-        }
-        for ($k, row) in half[..$to].iter().enumerate() {
-            let row = $transform($isa, *row);
-            each!(COLUMN < $to, {
-                let ($l, $y) = (COLUMN, row[COLUMN % row.len()]);
-                $store;
-            });
-        }
-    }};
-}
-
 impl Block<'_> {
-    /// The image of a tile and the first of its outputs along each axis.
-    #[inline(always)]
-    fn place<F: Transform>(&self, tile: usize) -> (usize, [usize; 2]) {
-        let [down, across] = self.problem.output.map(|n| n.div_ceil(F::OUTPUTS));
-        let at = [tile / across % down, tile % across];
-        (tile / across / down, at.map(|index| index * F::OUTPUTS))
-    }
-
-    /// Writes the transform of a tile's input, its item of each point `cut.inputs` apart.
-    #[inline(always)]
-    fn transform_input<I: Isa, F: Transform>(
-        &self,
-        isa: I,
-        tile: usize,
-        zeros: &[f32],
-        to: &mut [f32],
-    ) {
-        let (problem, cut) = (self.problem, self.cut);
-        let (image, at) = self.place::<F>(tile);
-        let [height, width] = problem.input;
-        // What each input reads: a position or zeros.
-        let mut sources = [[zeros.as_ptr(); POINTS]; POINTS];
-        for (i, sources) in sources[..F::POINTS].iter_mut().enumerate() {
-            let y = (at[0] + i) as isize - problem.low[0];
-            for (j, source) in sources[..F::POINTS].iter_mut().enumerate() {
-                let x = (at[1] + j) as isize - problem.low[1];
-                if (0..height as isize).contains(&y) && (0..width as isize).contains(&x) {
-                    let position = (image * height + y as usize) * width + x as usize;
-                    *source = self.x[position * problem.depth..].as_ptr();
-                }
-            }
-        }
-        assert!(zeros.len() >= problem.depth);
-        assert!(to.len() >= (cut.points - 1) * cut.inputs + cut.depth);
-        let (to, len) = (to.as_mut_ptr(), I::F32::LEN);
-        let mut channel = 0;
-        while channel < problem.depth {
-            let left = problem.depth - channel;
-            // SAFETY: `problem.depth` items follow each source; `cut.depth` items, a multiple of any number of lanes, are
-            // free at each point.
-            unsafe {
-                if left >= len {
-                    along_both_axes!(isa, F::POINTS => F::POINTS, F::input,
-                        |i, j| I::F32::load_ptr(isa, sources[i][j].add(channel)),
-                        |k, l, y| y.store_ptr(to.add((k * F::POINTS + l) * cut.inputs + channel)));
-                } else {
-                    along_both_axes!(isa, F::POINTS => F::POINTS, F::input,
-                        |i, j| I::F32::load_ptr_partial(isa, sources[i][j].add(channel), left),
-                        |k, l, y| y.store_ptr(to.add((k * F::POINTS + l) * cut.inputs + channel)));
-                }
-            }
-            channel += len;
-        }
-    }
-
     /// Writes a tile's outputs of some filters from its sums, those of each point `cut.sums` apart.
     #[inline(always)]
     fn transform_output<I: Isa, F: Transform>(
@@ -438,7 +381,7 @@ impl Block<'_> {
         columns: Range<usize>,
     ) {
         let (problem, cut) = (self.problem, self.cut);
-        let (image, at) = self.place::<F>(tile);
+        let (image, at) = problem.place::<F>(tile);
         let [height, width] = problem.output;
         let (rows, across) = (
             F::OUTPUTS.min(height - at[0]),

@@ -1,4 +1,4 @@
-//! Both tiles, forward and backward, against the definition in double precision.
+//! Both tiles and all passes against the definition in double precision.
 
 use proptest::prelude::*;
 use simd::for_each_isa;
@@ -53,10 +53,52 @@ fn definition(problem: &Problem, x: &[f32], kernel: &[f32], bias: Option<&[f32]>
     out
 }
 
-/// The greatest difference, as a share of the greatest result, or of a usual one where all happen to be small: sums of 9 products of
-/// noise for each of the depth.
-fn error(out: &[f32], expected: &[f64], depth: usize) -> f64 {
-    let usual = (9.0 * depth as f64).sqrt() / 3.0;
+/// The gradient of the kernel by its definition.
+fn gradient_definition(problem: &Problem, x: &[f32], g: &[f32]) -> Vec<f64> {
+    let ([height, width], [rows, across]) = (problem.input, problem.output);
+    let mut out = vec![0.0; 9 * problem.depth * problem.columns];
+    for (index, tap) in out
+        .chunks_exact_mut(problem.depth * problem.columns)
+        .enumerate()
+    {
+        for position in 0..problem.images * rows * across {
+            let (image, i, j) = (
+                position / (rows * across),
+                position / across % rows,
+                position % across,
+            );
+            let y = (i + index / 3) as isize - problem.low[0];
+            let z = (j + index % 3) as isize - problem.low[1];
+            if !(0..height as isize).contains(&y) || !(0..width as isize).contains(&z) {
+                continue;
+            }
+            let row = (image * height + y as usize) * width + z as usize;
+            let g = &g[position * problem.columns..][..problem.columns];
+            for (tap, x) in tap
+                .chunks_exact_mut(problem.columns)
+                .zip(&x[row * problem.depth..])
+            {
+                for (out, g) in tap.iter_mut().zip(g) {
+                    *out += f64::from(*x) * f64::from(*g);
+                }
+            }
+        }
+    }
+    out
+}
+
+/// The gradient of the kernel by tiles of a size.
+fn run_gradient(problem: &Problem, tile: Tile, x: &[f32], g: &[f32]) -> Vec<f32> {
+    let mut out = vec![f32::NAN; 9 * problem.depth * problem.columns];
+    let mut scratch = vec![f32::NAN; kernel_gradient_scratch_len(problem, tile)];
+    kernel_gradient(problem, tile, x, g, &mut out, &mut scratch);
+    out
+}
+
+/// The greatest difference, as a share of the greatest result, or of a usual one where all happen to be small: sums of so many
+/// products of noise.
+fn error(out: &[f32], expected: &[f64], products: usize) -> f64 {
+    let usual = (products as f64).sqrt() / 3.0;
     let greatest = expected.iter().fold(usual, |a: f64, b| a.max(b.abs()));
     let pairs = out.iter().zip(expected);
     let difference = pairs.fold(0.0, |a: f64, (x, y)| a.max((f64::from(*x) - y).abs()));
@@ -84,9 +126,21 @@ fn check(pass: Pass, geometry: &Geometry) {
                 add: false,
             };
             let out = run_tile(pass, geometry, tile, operands, epilogue);
-            let found = error(&out, expected, problem.depth);
+            let found = error(&out, expected, 9 * problem.depth);
             assert!(found < 3e-6, "{tile:?} {problem:?}: {found:e}");
         }
+    }
+}
+
+/// The gradient of the kernel with both tiles.
+fn check_gradient(geometry: &Geometry) {
+    let problem = Problem::new(Pass::KernelGradient, geometry).unwrap();
+    let (x, g) = (noise(geometry.x_len(), 1), noise(geometry.out_len(), 2));
+    let expected = gradient_definition(&problem, &x, &g);
+    let positions = geometry.batch * problem.output[0] * problem.output[1];
+    for tile in [Tile::Two, Tile::Four] {
+        let found = error(&run_gradient(&problem, tile, &x, &g), &expected, positions);
+        assert!(found < 3e-6, "{tile:?} {problem:?}: {found:e}");
     }
 }
 
@@ -140,6 +194,7 @@ proptest! {
         for_each_isa(|_| {
             check(Pass::Forward, &geometry);
             check(Pass::InputGradient, &geometry);
+            check_gradient(&geometry);
         });
     }
 }
@@ -166,11 +221,30 @@ fn great_problems_are_exact_enough_and_the_same_on_any_threads() {
                         })
                     });
                     assert!(results[0] == results[1] && results[0] == results[2]);
-                    let found = error(&results[0], &expected, problem.depth);
+                    let found = error(&results[0], &expected, 9 * problem.depth);
                     assert!(found < 5e-6, "{tile:?} {problem:?}: {found:e}");
                 }
             });
         }
+    }
+}
+
+#[test]
+fn great_gradients_of_kernels_are_exact_enough_and_the_same_on_any_threads() {
+    for (x, filters) in [([2, 26, 27, 40], 70), ([3, 15, 16, 33], 16)] {
+        let geometry = geometry(x, filters, &Padding::Same);
+        let problem = Problem::new(Pass::KernelGradient, &geometry).unwrap();
+        let (x, g) = (noise(geometry.x_len(), 1), noise(geometry.out_len(), 2));
+        let expected = gradient_definition(&problem, &x, &g);
+        for_each_isa(|_| {
+            for tile in [Tile::Two, Tile::Four] {
+                let results = [1, 2, 3]
+                    .map(|threads| with_threads(threads, || run_gradient(&problem, tile, &x, &g)));
+                assert!(results[0] == results[1] && results[0] == results[2]);
+                let found = error(&results[0], &expected, geometry.out_len() / filters);
+                assert!(found < 5e-6, "{tile:?} {problem:?}: {found:e}");
+            }
+        });
     }
 }
 
@@ -199,6 +273,6 @@ fn the_switch_turns_it_off() {
     for (on, off) in results[0].iter().zip(&results[1]) {
         assert!(on != off);
         let off: Vec<f64> = off.iter().copied().map(f64::from).collect();
-        assert!(error(on, &off, 64) < 5e-6);
+        assert!(error(on, &off, 9 * 64) < 5e-6);
     }
 }

@@ -31,6 +31,10 @@ pub trait Transform: Copy + Send + Sync + 'static {
     fn kernel<V: Float<Item = f32>>(isa: V::Isa, taps: [V; 3]) -> [V; POINTS];
     /// The sums of products at the points, to outputs.
     fn output<V: Float<Item = f32>>(isa: V::Isa, sums: [V; POINTS]) -> [V; 4];
+    /// The transpose of `output`: the gradient of outputs, to that of the sums.
+    fn output_gradient<V: Float<Item = f32>>(isa: V::Isa, g: [V; POINTS]) -> [V; POINTS];
+    /// The transpose of `kernel`: the gradient of a kernel's transform, to that of its taps.
+    fn kernel_gradient<V: Float<Item = f32>>(isa: V::Isa, g: [V; POINTS]) -> [V; 3];
 }
 
 /// F(2, 3).
@@ -76,6 +80,19 @@ impl Transform for Two {
     fn output<V: Float<Item = f32>>(isa: V::Isa, s: [V; POINTS]) -> [V; 4] {
         let zero = V::zero(isa);
         [s[0] + (s[1] + s[2]), (s[1] - s[2]) - s[3], zero, zero]
+    }
+
+    #[inline(always)]
+    fn output_gradient<V: Float<Item = f32>>(isa: V::Isa, g: [V; POINTS]) -> [V; POINTS] {
+        let zero = V::zero(isa);
+        [g[0], g[0] + g[1], g[0] - g[1], -g[1], zero, zero]
+    }
+
+    #[inline(always)]
+    fn kernel_gradient<V: Float<Item = f32>>(isa: V::Isa, g: [V; POINTS]) -> [V; 3] {
+        let half = V::splat(isa, 0.5);
+        let (ends, middle) = ((g[1] + g[2]) * half, (g[1] - g[2]) * half);
+        [g[0] + ends, middle, ends + g[3]]
     }
 }
 
@@ -128,6 +145,35 @@ impl Transform for Four {
             near_odd.mul_add(splat(ROOT / 2.0), far_odd * splat(ROOT)),
             near.mul_add(splat(0.5), far * splat(2.0)),
             near_odd.mul_add(splat(ROOT / 4.0), far_odd.mul_add(splat(2.0 * ROOT), s[5])),
+        ]
+    }
+
+    #[inline(always)]
+    fn output_gradient<V: Float<Item = f32>>(isa: V::Isa, g: [V; POINTS]) -> [V; POINTS] {
+        let splat = |x| V::splat(isa, x);
+        let near = g[2].mul_add(splat(0.5), g[0]);
+        let near_odd = g[1].mul_add(splat(ROOT / 2.0), g[3] * splat(ROOT / 4.0));
+        let far = g[2].mul_add(splat(2.0), g[0]);
+        let far_odd = g[1].mul_add(splat(ROOT), g[3] * splat(2.0 * ROOT));
+        [
+            g[0],
+            near + near_odd,
+            near - near_odd,
+            far + far_odd,
+            far - far_odd,
+            g[3],
+        ]
+    }
+
+    #[inline(always)]
+    fn kernel_gradient<V: Float<Item = f32>>(isa: V::Isa, g: [V; POINTS]) -> [V; 3] {
+        let splat = |x| V::splat(isa, x);
+        let (near, near_odd) = (g[1] + g[2], g[1] - g[2]);
+        let (far, far_odd) = (g[3] + g[4], g[3] - g[4]);
+        [
+            near.mul_add(splat(-2.0 / 3.0), far.mul_add(splat(1.0 / 6.0), g[0])),
+            near_odd.mul_add(splat(-ROOT / 3.0), far_odd * splat(ROOT / 6.0)),
+            (far - near).mul_add(splat(1.0 / 3.0), g[5]),
         ]
     }
 }
