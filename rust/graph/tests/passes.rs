@@ -5,6 +5,7 @@ use std::sync::Arc;
 use graph::op::elementwise::{Elementwise, add, cast, multiply, scalar_like};
 use graph::op::{Attr, Attrs, Op, builder};
 use graph::passes::Options;
+use graph::tape::{Source, Tape};
 use graph::trace::Trace;
 use graph::{DType, Dim, Emitter, Graph, Plan, Shape, Spec, Tensor, Value, Variable};
 use kernels::elementwise::Op as Function;
@@ -243,6 +244,67 @@ fn a_batch_norm_folds_into_the_convolution_before_it() {
     let plan = checked_within(trace.finish(&[y]).unwrap(), &[ramp(&[2, 6, 6, 2])], 1e-4);
     assert_eq!(plan.graph().nodes.len(), 1, "{}", plan.graph());
     assert!(names(&plan)[0].contains("Relu"));
+}
+
+/// The steps of the gradients of `activation(norm(x))` in training, or of what `head` makes of it.
+fn steps_of_a_trained_norm(
+    function: Function,
+    head: fn(&mut dyn Emitter, &Value, &Value) -> Value,
+) -> String {
+    let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
+    let [gamma, beta] = [ramp(&[4]), ramp(&[4])].map(Variable::new);
+    let trace = Trace::begin();
+    let x = input(&trace, &[0, 5, 4]);
+    let tape = Tape::new(false);
+    let [gamma, beta] = [gamma.read(), beta.read()];
+    [&x, &gamma, &beta]
+        .iter()
+        .for_each(|value| tape.watch(value));
+    tape.start();
+    let norm = builder("batch_norm_train").unwrap()(&Attrs::default()).unwrap();
+    let results = e.emit(norm, &[&x, &gamma, &beta]).unwrap();
+    let y = map(e, function, &[&results[0]]);
+    let z = head(e, &results[0], &y);
+    tape.stop();
+    let sources = [x, gamma, beta].map(Source::Value);
+    let mut outputs: Vec<Value> = tape
+        .gradient(
+            std::slice::from_ref(&z),
+            &[Some(multiply(e, &z, &z).unwrap())],
+            &sources,
+        )
+        .unwrap()
+        .into_iter()
+        .flatten()
+        .collect();
+    outputs.extend([z, results[1].clone()]);
+    let plan = checked_within(trace.finish(&outputs).unwrap(), &[ramp(&[3, 5, 4])], 1e-5);
+    names(&plan).join(" ")
+}
+
+#[test]
+fn a_norm_in_training_takes_the_relu_behind_it() {
+    let alone = |_: &mut dyn Emitter, _: &Value, y: &Value| y.clone();
+    for (function, name) in [(Function::Relu, "Relu"), (Function::Relu6, "Relu6")] {
+        let steps = steps_of_a_trained_norm(function, alone);
+        let joined = format!("activation: Some({name})");
+        assert_eq!(steps.matches(&joined).count(), 2, "{steps}");
+        assert!(!steps.contains("where"), "{steps}");
+    }
+    let steps = steps_of_a_trained_norm(Function::Tanh, alone);
+    assert_eq!(steps.matches("activation: None").count(), 2, "{steps}");
+    // Used by something else, too.
+    let both = |e: &mut dyn Emitter, norm: &Value, y: &Value| add(e, norm, y).unwrap();
+    let steps = steps_of_a_trained_norm(Function::Relu, both);
+    assert_eq!(steps.matches("activation: None").count(), 2, "{steps}");
+    // What reaches the relu's result by another way, too, reaches the norm through it.
+    let twice = |e: &mut dyn Emitter, _: &Value, y: &Value| multiply(e, y, y).unwrap();
+    let steps = steps_of_a_trained_norm(Function::Relu, twice);
+    assert_eq!(
+        steps.matches("activation: Some(Relu)").count(),
+        2,
+        "{steps}"
+    );
 }
 
 #[test]

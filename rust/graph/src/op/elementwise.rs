@@ -174,6 +174,12 @@ pub fn run_program(program: &Program, run: &mut Run<'_, '_>) {
     unsafe { program.run(shape, &operands, &outputs) }
 }
 
+/// Which numbers lie between two bounds.
+fn between<'t, 'e>(x: &Term<'t, 'e>, low: f64, high: f64) -> Term<'t, 'e> {
+    x.with_number(Function::Greater, low)
+        .with(Function::LogicalAnd, &x.with_number(Function::Less, high))
+}
+
 /// The gradient of a function of one tensor, from its operand `x`, result `y` and the gradient `g` that reaches it.
 fn unary_rule<'t, 'e>(
     op: &Elementwise,
@@ -185,7 +191,7 @@ fn unary_rule<'t, 'e>(
     use Function::*;
     let zero = || g.number(0.0);
     let above = |bound: f64| x.with_number(Greater, bound);
-    let inside = |low: f64, high: f64| above(low).with(LogicalAnd, &x.with_number(Less, high));
+    let inside = |low: f64, high: f64| between(x, low, high);
     let parameter = op.parameter.unwrap_or(1.0);
     let dtype = x.clone().value()?.dtype();
     Ok(Some(match op.function {
@@ -218,7 +224,7 @@ fn unary_rule<'t, 'e>(
         Digamma => return unsupported!("the gradient of digamma"),
         Sigmoid => g * (y * (1.0 - y)),
         Relu => terms.select(&y.with_number(Greater, 0.0), g, &zero()),
-        Relu6 => terms.select(&inside(0.0, 6.0), g, &zero()),
+        Relu6 => terms.select(&between(y, 0.0, 6.0), g, &zero()),
         Softplus => g * x.map(Sigmoid),
         Softsign => g * (1.0 + x.map(Abs)).map(Square).map(Reciprocal),
         Silu => {

@@ -4,6 +4,7 @@ mod group;
 
 use std::sync::Arc;
 
+use kernels::activation::Activation;
 use kernels::elementwise::{
     Compute, Instruction, Op as Function, Operand as Kernel, Program, Value as Register,
 };
@@ -47,7 +48,10 @@ pub const OPS: Family = &[
     }),
     ("batch_norm_train", |attrs| {
         let epsilon = attrs.float_or("epsilon", 1e-3)?;
-        Ok(Arc::new(BatchNorm { epsilon }))
+        Ok(Arc::new(BatchNorm {
+            epsilon,
+            activation: None,
+        }))
     }),
     ("batch_norm_inference", |attrs| {
         let epsilon = attrs.float_or("epsilon", 1e-3)?;
@@ -284,7 +288,27 @@ fn last_axis(x: &Spec) -> Result<Shape> {
 /// Normalizes over all axes but the last by the batch's own statistics: operands x, gamma, beta; results y, means and variances.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNorm {
+    /// Added to the variances.
+    pub epsilon: f64,
+    /// What follows, of those that have bounds and do nothing else. Only a pass joins it, behind all gradients.
+    pub activation: Option<Activation>,
+}
+
+/// The kernel's view of a norm.
+fn batch_norm<'a, T>(
     epsilon: f64,
+    activation: Option<Activation>,
+    gamma: &'a [T],
+    beta: &'a [T],
+) -> kernel::BatchNorm<'a, T> {
+    kernel::BatchNorm {
+        gamma,
+        beta,
+        epsilon,
+        bounds: activation
+            .and_then(Activation::bounds)
+            .map(|bounds| bounds.map(f64::from)),
+    }
 }
 
 impl Op for BatchNorm {
@@ -325,12 +349,14 @@ impl Op for BatchNorm {
                 None => create::zeros_like(e, output)?,
             });
         }
-        let (x, gamma) = (&vjp.inputs[0], &vjp.inputs[1]);
-        let mut operands: SmallVec<[&Value; 7]> =
-            SmallVec::from_slice(&[&grads[0], x, gamma, &vjp.outputs[1], &vjp.outputs[2]]);
+        let mut operands: SmallVec<[&Value; 8]> = SmallVec::new();
+        operands.push(&grads[0]);
+        operands.extend(vjp.inputs);
+        operands.extend(&vjp.outputs[1..]);
         operands.extend(&grads[1..]);
         let op = BatchNormGradient {
             epsilon: self.epsilon,
+            activation: None,
         };
         Ok(e.emit(Arc::new(op), &operands)?
             .into_iter()
@@ -349,16 +375,8 @@ impl RealKernel for BatchNorm {
             unreachable!("inferred three results")
         };
         let (x, gamma, beta) = (call.inputs[0], call.inputs[1], call.inputs[2]);
-        kernel::batch_norm(
-            x,
-            gamma,
-            beta,
-            self.epsilon,
-            y,
-            mean,
-            variance,
-            call.scratch,
-        );
+        let norm = batch_norm(self.epsilon, self.activation, gamma, beta);
+        kernel::batch_norm(&norm, x, y, mean, variance, call.scratch);
     }
 
     fn scratch_len(&self, inputs: &[Operand<'_>]) -> usize {
@@ -367,11 +385,14 @@ impl RealKernel for BatchNorm {
     }
 }
 
-/// The gradients of [`BatchNorm`]: operands the result's gradient, x, gamma, means, variances, maybe the gradients of these two; results
-/// those of x, gamma and beta.
+/// The gradients of [`BatchNorm`]: operands the result's gradient, x, gamma, beta, means, variances, maybe the gradients of these two;
+/// results those of x, gamma and beta.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNormGradient {
-    epsilon: f64,
+    /// Added to the variances.
+    pub epsilon: f64,
+    /// As the norm's: then the result's gradient is that of the activation's.
+    pub activation: Option<Activation>,
 }
 
 impl Op for BatchNormGradient {
@@ -380,7 +401,7 @@ impl Op for BatchNormGradient {
     }
 
     fn infer(&self, inputs: &[&Spec]) -> Result<Specs> {
-        expect_operands(inputs, 5..=7)?;
+        expect_operands(inputs, 6..=8)?;
         Ok([inputs[1].clone(), inputs[2].clone(), inputs[2].clone()]
             .into_iter()
             .collect())
@@ -406,7 +427,7 @@ impl Op for BatchNormGradient {
             let own =
                 g - g.reduce(Kind::Mean, &axes) - &normal * (g * &normal).reduce(Kind::Mean, &axes);
             let mut dx = own * gamma * inverse;
-            if let (Some(mean), Some(variance)) = (operands.get(5), operands.get(6)) {
+            if let (Some(mean), Some(variance)) = (operands.get(6), operands.get(7)) {
                 // What reaches a moment is shared by the items that it is a mean of.
                 let ones = g * 0.0 + 1.0;
                 let count = ones.sum_to(&channels);
@@ -425,25 +446,20 @@ impl RealKernel for BatchNormGradient {
     fn call<T: Real>(&self, mut call: Call<'_, T>) {
         let grads = BatchNormGrads {
             out: call.inputs[0],
-            mean: call.inputs.get(5).copied(),
-            variance: call.inputs.get(6).copied(),
+            mean: call.inputs.get(6).copied(),
+            variance: call.inputs.get(7).copied(),
         };
         let [dx, dgamma, dbeta] = &mut call.outputs[..] else {
             unreachable!("inferred three results")
         };
-        let (x, gamma, mean, variance) = (
-            call.inputs[1],
-            call.inputs[2],
-            call.inputs[3],
-            call.inputs[4],
-        );
+        let [x, gamma, beta, mean, variance] = std::array::from_fn(|i| call.inputs[1 + i]);
+        let norm = batch_norm(self.epsilon, self.activation, gamma, beta);
         kernel::batch_norm_gradient(
+            &norm,
             grads,
             x,
-            gamma,
             mean,
             variance,
-            self.epsilon,
             dx,
             dgamma,
             dbeta,

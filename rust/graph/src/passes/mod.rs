@@ -10,6 +10,7 @@ pub mod fold;
 pub mod fuse;
 pub mod hoist;
 pub mod memory;
+pub mod norm;
 pub mod padding;
 pub mod prepare;
 pub mod rows;
@@ -28,6 +29,7 @@ const PASSES: &[fn(&mut Graph)] = &[
     fold::fold_constants,
     merge_equal,
     drop_unused,
+    norm::join_norms,
     epilogue::fuse_epilogues,
     padding::join_padding,
     fuse::fuse_elementwise,

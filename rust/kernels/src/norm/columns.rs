@@ -60,8 +60,31 @@ impl Columns {
 pub(super) enum Sums<'a, T> {
     /// `x - shift` and its square, where the shift is the image's first row: near the mean, so that little cancels.
     Moments,
-    /// `g (x - mean)` and `g`, where each image has its means.
-    Gradient { g: &'a [T], mean: &'a [T] },
+    /// `g (x - mean)` and `g`, where each image has its means, and `g` is zero where a gate is closed.
+    Gradient {
+        g: &'a [T],
+        mean: &'a [T],
+        gate: Option<Gate<'a, T>>,
+    },
+}
+
+/// Where an activation behind `slope (x - mean) + offset` lets gradients through: between its bounds.
+#[derive(Clone, Copy)]
+pub(super) struct Gate<'a, T> {
+    pub slope: &'a [T],
+    pub offset: &'a [T],
+    pub bounds: [f64; 2],
+}
+
+impl<T: Real> Gate<'_, T> {
+    /// What comes through of `g`, of the columns from `first` on, where `d` is `x - mean`.
+    #[inline(always)]
+    fn pass<I: Isa>(&self, isa: I, d: T::Lanes<I>, g: T::Lanes<I>, first: usize) -> T::Lanes<I> {
+        let [low, high] = self.bounds.map(|bound| splat::<T, I>(isa, bound));
+        let slope = load_at::<T, I>(isa, self.slope, first);
+        let y = d.mul_add(slope, load_at::<T, I>(isa, self.offset, first));
+        g.select(y.gt(low) & y.lt(high), T::Lanes::<I>::zero(isa))
+    }
 }
 
 /// Sums over the rows of `x` by blocks.
@@ -139,8 +162,12 @@ impl<T: Real> ColumnSums<'_, T> {
                         sums[0][w] = sums[0][w] + d;
                         sums[1][w] = d.mul_add(d, sums[1][w]);
                     }
-                    Sums::Gradient { g, .. } => {
-                        let g = load_at::<T, I>(isa, &g[row * n..(row + 1) * n], first + w * lanes);
+                    Sums::Gradient { g, gate, .. } => {
+                        let first = first + w * lanes;
+                        let mut g = load_at::<T, I>(isa, &g[row * n..(row + 1) * n], first);
+                        if let Some(gate) = gate {
+                            g = gate.pass(isa, d, g, first);
+                        }
                         sums[0][w] = d.mul_add(g, sums[0][w]);
                         sums[1][w] = sums[1][w] + g;
                     }
@@ -155,16 +182,22 @@ impl<T: Real> ColumnSums<'_, T> {
     }
 }
 
-/// `factor u + slope (x - mean) + offset` per image and column.
+/// `factor u + slope (x - mean) + offset` per image and column, inside of bounds.
 pub(super) struct Affine<'a, T> {
     pub u: Option<&'a [T]>,
+    /// Where `u` counts, in an array of one image.
+    pub gate: Option<Gate<'a, T>>,
     pub x: &'a [T],
     pub mean: &'a [T],
     pub factor: &'a [T],
     pub slope: &'a [T],
     pub offset: &'a [T],
+    pub bounds: [f64; 2],
     pub out: &'a mut [T],
 }
+
+/// The bounds of what has none.
+pub(super) const BOUNDLESS: [f64; 2] = [f64::NEG_INFINITY, f64::INFINITY];
 
 impl<T: Real> Task for Affine<'_, T> {
     type Output = ();
@@ -172,6 +205,7 @@ impl<T: Real> Task for Affine<'_, T> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let (n, step) = (self.mean.len(), T::Lanes::<I>::LEN);
+        let [low, high] = self.bounds.map(|bound| splat::<T, I>(isa, bound));
         for (row, out) in self.out.chunks_exact_mut(n).enumerate() {
             let x = &self.x[row * n..(row + 1) * n];
             let mut i = 0;
@@ -182,10 +216,14 @@ impl<T: Real> Task for Affine<'_, T> {
                     load_at::<T, I>(isa, self.offset, i),
                 );
                 if let Some(u) = self.u {
-                    let u = load_at::<T, I>(isa, &u[row * n..(row + 1) * n], i);
+                    let mut u = load_at::<T, I>(isa, &u[row * n..(row + 1) * n], i);
+                    if let Some(gate) = &self.gate {
+                        u = gate.pass(isa, d, u, i);
+                    }
                     y = u.mul_add(load_at::<T, I>(isa, self.factor, i), y);
                 }
-                store_at::<T, I>(y, out, i);
+                // The second operand is kept where it is no number.
+                store_at::<T, I>(high.min(low.max(y)), out, i);
                 i += step;
             }
         }
@@ -205,11 +243,13 @@ impl<T: Real> Affine<'_, T> {
                 let (part, rest) = out.split_at_mut(items.len());
                 dispatch(Affine {
                     u: self.u.map(|u| &u[items.clone()]),
+                    gate: self.gate,
                     x: &self.x[items],
                     mean: &self.mean[own.clone()],
                     factor: &self.factor[own.clone()],
                     slope: &self.slope[own.clone()],
                     offset: &self.offset[own],
+                    bounds: self.bounds,
                     out: part,
                 });
                 (row, out) = (last, rest);

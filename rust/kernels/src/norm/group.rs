@@ -1,5 +1,5 @@
 //! Group normalization: groups of columns by each image's own statistics.
-use super::columns::{Affine, Columns, Sums, column_sums};
+use super::columns::{Affine, BOUNDLESS, Columns, Sums, column_sums};
 use crate::real::Real;
 
 /// How groups of the channels of images are normalized.
@@ -118,11 +118,13 @@ pub fn group_norm<T: Real>(
     }
     Affine {
         u: None,
+        gate: None,
         x,
         mean: center,
         factor: slope,
         slope,
         offset,
+        bounds: BOUNDLESS,
         out,
     }
     .run_parallel(columns);
@@ -158,7 +160,12 @@ pub fn group_norm_gradient<T: Real>(
     for (image, group, channels) in norm.groups() {
         center[image * n..][channels].fill(mean[group]);
     }
-    column_sums(columns, Sums::Gradient { g, mean: center }, x, sums);
+    let kind = Sums::Gradient {
+        g,
+        mean: center,
+        gate: None,
+    };
+    column_sums(columns, kind, x, sums);
     let per = 1.0 / (rows * norm.group_len()) as f64;
     for (image, group, channels) in norm.groups() {
         let inverse = inverse[group].to_f64();
@@ -180,11 +187,13 @@ pub fn group_norm_gradient<T: Real>(
     }
     Affine {
         u: Some(g),
+        gate: None,
         x,
         mean: center,
         factor,
         slope,
         offset,
+        bounds: BOUNDLESS,
         out: dx,
     }
     .run_parallel(columns);

@@ -8,7 +8,9 @@ mod tests;
 
 use simd::{Isa, Lanes};
 
-pub use batch::{BatchNormGrads, batch_norm, batch_norm_gradient, batch_norm_scratch_len};
+pub use batch::{
+    BatchNorm, BatchNormGrads, batch_norm, batch_norm_gradient, batch_norm_scratch_len,
+};
 pub use group::{GroupNorm, group_norm, group_norm_gradient};
 pub use layer::{LayerNorm, Statistics, layer_norm, layer_norm_gradient, layer_norm_scratch_len};
 

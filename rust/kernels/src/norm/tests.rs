@@ -129,24 +129,27 @@ fn rows() {
     });
 }
 
-/// y, mean, variance, then dx, dgamma, dbeta.
-fn batch<T: Real>(x: &[f64], g: &[f64], gamma: &[f64], beta: &[f64], extra: bool) -> Vec<Vec<T>> {
+/// y, mean, variance, then dx, dgamma, dbeta; maybe with gradients of the moments, and with bounds.
+fn batch<T: Real>(
+    x: &[f64],
+    g: &[f64],
+    [gamma, beta]: [&[f64]; 2],
+    extra: bool,
+    bounds: Option<[f64; 2]>,
+) -> Vec<Vec<T>> {
     let of = |x: &[f64]| x.iter().map(|x| T::from_f64(*x)).collect::<Vec<T>>();
     let (n, rows) = (gamma.len(), x.len() / gamma.len());
     let (x, g, gamma, beta) = (of(x), of(g), of(gamma), of(beta));
     let zeros = |n: usize| vec![T::from_f64(f64::NAN); n];
     let mut scratch = zeros(batch_norm_scratch_len(rows, n));
     let (mut y, mut mean, mut variance) = (zeros(x.len()), zeros(n), zeros(n));
-    batch_norm(
-        &x,
-        &gamma,
-        &beta,
-        1e-3,
-        &mut y,
-        &mut mean,
-        &mut variance,
-        &mut scratch,
-    );
+    let norm = BatchNorm {
+        gamma: &gamma,
+        beta: &beta,
+        epsilon: 1e-3,
+        bounds,
+    };
+    batch_norm(&norm, &x, &mut y, &mut mean, &mut variance, &mut scratch);
     let (mut dx, mut dgamma, mut dbeta) = (zeros(x.len()), zeros(n), zeros(n));
     let grads = BatchNormGrads {
         out: &g,
@@ -154,12 +157,11 @@ fn batch<T: Real>(x: &[f64], g: &[f64], gamma: &[f64], beta: &[f64], extra: bool
         variance: extra.then_some(&gamma[..]),
     };
     batch_norm_gradient(
+        &norm,
         grads,
         &x,
-        &gamma,
         &mean,
         &variance,
-        1e-3,
         &mut dx,
         &mut dgamma,
         &mut dbeta,
@@ -174,7 +176,8 @@ fn columns() {
         for (rows, n) in [(1, 1), (2, 3), (7, 16), (100, 5), (700, 70), (40, 130)] {
             let x: Vec<f64> = numbers(rows * n, 5).iter().map(|x| x + 10.0).collect();
             let (g, gamma, beta) = (numbers(rows * n, 6), numbers(n, 7), numbers(n, 8));
-            for extra in [false, true] {
+            for (extra, bounds) in [(false, None), (true, None), (false, Some([0.0, 0.8]))] {
+                let [low, high] = bounds.unwrap_or([f64::NEG_INFINITY, f64::INFINITY]);
                 let mut want = vec![
                     vec![0.0; rows * n],
                     vec![0.0; n],
@@ -185,9 +188,15 @@ fn columns() {
                 ];
                 for c in 0..n {
                     let column = |x: &[f64]| (0..rows).map(|r| x[r * n + c]).collect::<Vec<f64>>();
-                    let (xs, gs) = (column(&x), column(&g));
+                    let (xs, mut gs) = (column(&x), column(&g));
                     let (mean, variance) = moments(&xs);
                     let inverse = 1.0 / (variance + 1e-3).sqrt();
+                    let y = |x: f64| (x - mean) * inverse * gamma[c] + beta[c];
+                    for (x, g) in xs.iter().zip(&mut gs) {
+                        if y(*x) <= low || y(*x) >= high {
+                            *g = 0.0;
+                        }
+                    }
                     let dot: f64 = xs
                         .iter()
                         .zip(&gs)
@@ -198,7 +207,7 @@ fn columns() {
                     let m = rows as f64;
                     for r in 0..rows {
                         let normal = (xs[r] - mean) * inverse;
-                        want[0][r * n + c] = normal * gamma[c] + beta[c];
+                        want[0][r * n + c] = y(xs[r]).clamp(low, high);
                         let mut d = gamma[c] * inverse * (gs[r] - sum / m - normal * dot / m);
                         if extra {
                             d += beta[c] / m + gamma[c] * 2.0 * (xs[r] - mean) / m;
@@ -206,10 +215,13 @@ fn columns() {
                         want[3][r * n + c] = d;
                     }
                 }
-                for (got, want) in batch::<f64>(&x, &g, &gamma, &beta, extra).iter().zip(&want) {
+                let parameters = [&gamma[..], &beta];
+                let exact = batch::<f64>(&x, &g, parameters, extra, bounds);
+                for (got, want) in exact.iter().zip(&want) {
                     assert_close(got, want, 1e-9);
                 }
-                for (got, want) in batch::<f32>(&x, &g, &gamma, &beta, extra).iter().zip(&want) {
+                let single = batch::<f32>(&x, &g, parameters, extra, bounds);
+                for (got, want) in single.iter().zip(&want) {
                     let largest = want.iter().fold(1.0, |a: f64, x| a.max(x.abs()));
                     assert_close(got, want, 6e-5 * largest);
                 }
@@ -223,9 +235,9 @@ fn same_bits_with_any_number_of_threads() {
     let (rows, n) = (5000, 48);
     let (x, g, p) = (numbers(rows * n, 1), numbers(rows * n, 2), numbers(n, 3));
     simd::for_each_isa(|_| {
-        let all = batch::<f32>(&x, &g, &p, &p, false);
+        let all = batch::<f32>(&x, &g, [&p, &p], false, None);
         set_num_threads(1);
-        assert!(batch::<f32>(&x, &g, &p, &p, false) == all);
+        assert!(batch::<f32>(&x, &g, [&p, &p], false, None) == all);
         set_num_threads(0);
     });
 }
