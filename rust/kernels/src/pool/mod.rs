@@ -231,6 +231,9 @@ pub fn max_pool_gradient<T: Element + std::ops::Add<Output = T>>(
 ) {
     assert_eq!((g.len(), out.len()), (pooling.out_len(), pooling.x_len()));
     assert_eq!(argmax.len(), g.len());
+    if T::DTYPE == DType::Float32 {
+        return places::max_pool_gradient(pooling, single(g), argmax, single_mut(out));
+    }
     let (window, channels) = (&pooling.window, pooling.channels);
     for_each_line(
         out,

@@ -1,4 +1,5 @@
-//! The maxima of single precision with their places: registers of channels stay in place while their window passes by.
+//! The maxima of single precision with their places, and their gradients: registers of channels stay in place while their window
+//! passes by.
 
 use std::ops::Range;
 
@@ -123,6 +124,108 @@ impl Task for Line<'_> {
                 store(place, argmax, to);
             }
         }
+    }
+}
+
+/// [`super::max_pool_gradient`].
+pub(super) fn max_pool_gradient(pooling: &Pooling, g: &[f32], argmax: &[i32], out: &mut [f32]) {
+    let [outer, middle, inner] = pooling.window.input;
+    let len = inner * pooling.channels;
+    if out.is_empty() {
+        return;
+    }
+    let cost = 2 * pooling.window.taps_len();
+    parallel_chunks_mut(out, len, grain(len * cost), |index, out| {
+        let (image, rest) = (index / (outer * middle), index % (outer * middle));
+        dispatch(GradientLine {
+            pooling,
+            g,
+            argmax,
+            image,
+            at: [rest / middle, rest % middle],
+            out,
+        });
+    });
+}
+
+/// One line of the gradient of the input.
+struct GradientLine<'a> {
+    pooling: &'a Pooling,
+    g: &'a [f32],
+    argmax: &'a [i32],
+    image: usize,
+    /// The indices of the line in the two outer dimensions.
+    at: [usize; 2],
+    out: &'a mut [f32],
+}
+
+impl Task for GradientLine<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let (w, channels) = (&self.pooling.window, self.pooling.channels);
+        let [i, j] = self.at;
+        let inside = w.inside(2);
+        let overlap = [0, 1, 2]
+            .iter()
+            .any(|&axis| w.reach(axis) > w.strides[axis]);
+        self.out.fill(0.0);
+        let first = (i * w.input[1] + j) * w.input[2];
+        for (a, _) in w.touching(0, i) {
+            for (b, _) in w.touching(1, j) {
+                let windows = ((self.image * w.output[0] + a) * w.output[1] + b) * w.output[2];
+                for k in 0..w.output[2] {
+                    let taps = if inside.contains(&k) {
+                        0..w.size[2]
+                    } else {
+                        w.taps(2, k)
+                    };
+                    let from = (windows + k) * channels;
+                    for tap in taps {
+                        let column = w.place(2, k, tap);
+                        let out = &mut self.out[column * channels..];
+                        let items = (&self.g[from..], &self.argmax[from..]);
+                        add_where(isa, (first + column) as i32, channels, items, overlap, out);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Adds those of the first `count` items of `g` whose place is `here`, or writes them where there is nothing to add them to. What lies behind
+/// may be read, and is written as it was, or as zero.
+#[inline(always)]
+fn add_where<I: Isa>(
+    isa: I,
+    here: i32,
+    count: usize,
+    (g, argmax): (&[f32], &[i32]),
+    add: bool,
+    out: &mut [f32],
+) {
+    const LANES: [i32; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+    let (lanes, zero) = (I::I32::load(isa, &LANES), I::F32::zero(isa));
+    for first in (0..count).step_by(I::F32::LEN) {
+        let left = isa.splat_i32((count - first).min(I::F32::LEN) as i32);
+        let place: I::I32 = load(isa, &argmax[first..]);
+        let chosen = place.eq(isa.splat_i32(here)) & lanes.lt(left);
+        let mut sum = load::<I::F32>(isa, &g[first..]).select(chosen, zero);
+        if add {
+            sum = sum + load::<I::F32>(isa, &out[first..]);
+        }
+        store(sum, out, first..count);
+    }
+}
+
+/// The first items of a slice, zeros for those that it lacks.
+#[inline(always)]
+fn load<L: Lanes>(isa: L::Isa, x: &[L::Item]) -> L {
+    if x.len() >= L::LEN {
+        L::load(isa, x)
+    } else {
+        L::load_partial(isa, x)
     }
 }
 
