@@ -1,4 +1,8 @@
 //! The gradient of the kernel: a row per tap and channel, a column per filter, and the positions of the output along the depth.
+//!
+//! Many rows are shared among threads, each of which packs all positions for its own. For few rows that would be most of the work:
+//! then the lines are shared, in slices of their own sums. How many there are depends on the sizes alone, and they are added in
+//! order: the number of threads changes no bit.
 
 use std::ops::Range;
 
@@ -11,13 +15,20 @@ use crate::conv::geometry::Geometry;
 use crate::conv::products::Product;
 use crate::gemm::panels::{self, Shared};
 use crate::gemm::{Operand, Real, Strided};
-use crate::threads::{Disjoint, num_threads, parallel_for, share_tasks};
+use crate::threads::{Disjoint, grain, num_threads, parallel_for, share_tasks};
 
 /// Positions whose terms are summed at a time: their items of a few rows and of a panel fit into the first-level cache.
 const DEPTH: usize = 256;
 
 /// Rows of a task are counted in pieces of a run of so many.
 const ROWS: usize = 48;
+
+/// Rows up to which lines are cut into slices.
+const FEW_ROWS: usize = 4 * ROWS;
+
+/// Slices, at most, and the multiply-adds of one, at least.
+const SLICES: usize = 8;
+const SLICE_MACS: usize = if cfg!(test) { 1 << 8 } else { TASK_MACS };
 
 /// Items that are copied at a time, about: whole images.
 const COPIED: usize = 1 << 20;
@@ -30,6 +41,8 @@ struct Cut {
     image_len: usize,
     /// Pieces of rows.
     pieces: usize,
+    /// Slices of the lines.
+    slices: usize,
     /// Tasks along the pieces and along the panels.
     tasks: [usize; 2],
     workers: usize,
@@ -52,10 +65,12 @@ impl Cut {
         let columns = product.target.columns.len;
         let macs = geometry.rows() * product.depth() * columns;
         let workers = num_threads().min(macs / TASK_MACS).max(1);
+        let few = product.depth() <= FEW_ROWS;
+        let slices = if few { macs / SLICE_MACS } else { 1 }.clamp(1, SLICES);
         let wanted = if workers == 1 {
             1
         } else {
-            workers * TASKS_PER_WORKER
+            (workers * TASKS_PER_WORKER).div_ceil(slices)
         };
         let panel_count = columns.div_ceil(width).max(1);
         let across = panel_count.div_ceil(panels::even_share(panel_count, wanted, 1, workers));
@@ -65,6 +80,7 @@ impl Cut {
             images: (COPIED / image_len.max(1)).clamp(1, geometry.batch.max(1)),
             image_len,
             pieces,
+            slices,
             tasks: [down, across],
             workers,
         }
@@ -77,12 +93,23 @@ fn panel_len<T: Real>() -> usize {
     width * DEPTH
 }
 
+/// Items of the sums of the slices behind the first.
+fn others_len<T: Real>(geometry: &Geometry) -> usize {
+    let product = Product::all(Pass::Forward, geometry).next();
+    product.map_or(0, |product| {
+        (Cut::new::<T>(geometry, &product).slices - 1) * geometry.kernel_len()
+    })
+}
+
 /// Items of scratch that [`kernel_gradient`] takes.
 pub fn kernel_gradient_scratch_len<T: Real>(geometry: &Geometry) -> usize {
     let product = Product::all(Pass::Forward, geometry).next();
     product.map_or(0, |product| {
         let cut = Cut::new::<T>(geometry, &product);
-        cut.workers * panel_len::<T>() + cut.images * cut.image_len + ALIGNMENT
+        others_len::<T>(geometry)
+            + cut.workers * panel_len::<T>()
+            + cut.images * cut.image_len
+            + ALIGNMENT
     })
 }
 
@@ -104,7 +131,10 @@ pub fn kernel_gradient<T: Real>(
         "operands of {geometry:?}"
     );
     out.fill(T::default());
-    let out = Shared(out.as_mut_ptr());
+    let len = geometry.kernel_len();
+    let (others, scratch) = scratch.split_at_mut(others_len::<T>(geometry));
+    others.fill(T::default());
+    let sums = [Shared(out.as_mut_ptr()), Shared(others.as_mut_ptr())];
     let skip = scratch.as_ptr().align_offset(64).min(scratch.len());
     let scratch = &mut scratch[skip..];
     let panel_len = panel_len::<T>();
@@ -120,7 +150,7 @@ pub fn kernel_gradient<T: Real>(
             let images = first..geometry.batch.min(first + cut.images);
             if cut.image_len > 0 {
                 let copies = Disjoint::new(copies);
-                parallel_for(images.len(), TASK_MACS.div_ceil(cut.image_len), |range| {
+                parallel_for(images.len(), grain(2 * cut.image_len), |range| {
                     for index in range {
                         let copy = index * cut.image_len..(index + 1) * cut.image_len;
                         // SAFETY: one part per image.
@@ -132,22 +162,39 @@ pub fn kernel_gradient<T: Real>(
             }
             let copies = &*copies;
             let tasks = cut.tasks[0] * cut.tasks[1];
-            share_tasks(tasks, workers, panels, panel_len, |tasks, panel| {
-                for task in tasks {
-                    dispatch(Part {
-                        geometry,
-                        product: &product,
-                        cut: &cut,
-                        x,
-                        g,
-                        images: images.clone(),
-                        copies,
-                        task: [task / cut.tasks[1], task % cut.tasks[1]],
-                        panel,
-                        out: out.get(),
-                    });
-                }
-            });
+            share_tasks(
+                cut.slices * tasks,
+                workers,
+                panels,
+                panel_len,
+                |all, panel| {
+                    for task in all {
+                        let (slice, task) = (task / tasks, task % tasks);
+                        let out = match slice {
+                            0 => sums[0].get(),
+                            _ => sums[1].get().wrapping_add((slice - 1) * len),
+                        };
+                        dispatch(Part {
+                            geometry,
+                            product: &product,
+                            cut: &cut,
+                            x,
+                            g,
+                            images: images.clone(),
+                            copies,
+                            slice,
+                            task: [task / cut.tasks[1], task % cut.tasks[1]],
+                            panel,
+                            out,
+                        });
+                    }
+                },
+            );
+        }
+    }
+    for other in others.chunks_exact(len) {
+        for (sum, &more) in out.iter_mut().zip(other) {
+            *sum = *sum + more;
         }
     }
 }
@@ -161,10 +208,12 @@ struct Part<'a, T> {
     g: &'a [T],
     images: Range<usize>,
     copies: &'a [T],
+    /// Which slice of the lines of these images.
+    slice: usize,
     /// The index of the task along the pieces and along the panels.
     task: [usize; 2],
     panel: &'a mut [T],
-    /// The whole gradient, of which the task alone writes its rows and columns.
+    /// The whole gradient of the slice, of which the task alone writes its rows and columns.
     out: *mut T,
 }
 
@@ -181,6 +230,7 @@ impl<T: Real> Task for Part<'_, T> {
             g,
             images,
             copies,
+            slice,
             task,
             panel,
             out,
@@ -197,7 +247,11 @@ impl<T: Real> Task for Part<'_, T> {
         let at_once = (DEPTH / inner.max(1)).clamp(1, SEGMENTS);
         let mut taps = [0; SEGMENTS];
         let mut segments = [0; SEGMENTS];
+        let all = images.len() * planes * lines;
+        let part = slice * all / cut.slices..(slice + 1) * all / cut.slices;
         for image in images.clone() {
+            let before = (image - images.start) * planes * lines;
+            let part = part.start.max(before)..part.end.min(before + planes * lines);
             let view = if cut.image_len > 0 {
                 let start = (image - images.start) * cut.image_len;
                 cut.source.view_of_copy(planes, lines, &copies[start..])
@@ -205,8 +259,8 @@ impl<T: Real> Task for Part<'_, T> {
                 cut.source.view_in_place(x, image, 0, 0)
             };
             let taps = cut.source.segments(&view, &mut taps);
-            for line in (0..planes * lines).step_by(at_once) {
-                let count = at_once.min(planes * lines - line);
+            for line in part.clone().step_by(at_once) {
+                let (line, count) = (line - before, at_once.min(part.end - line));
                 for (index, segment) in segments[..count].iter_mut().enumerate() {
                     let line = line + index;
                     *segment =
