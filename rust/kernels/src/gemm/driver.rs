@@ -477,8 +477,10 @@ impl<T: Real> Task for Part<'_, T> {
             slices,
             ..
         } = shape;
-        let [_, _, k] = product.size;
+        let [m, n, k] = product.size;
         assert!(I::LEVEL == level, "panels of another instruction set");
+        // An output that comes from memory, and whose tiles are no stream.
+        let far = n > panel_columns && m * n * size_of::<T>() > Caches::of_machine().second;
         let (a_block, b_block) = scratch.split_at_mut(blocks.rows * blocks.depth);
         let in_place = match &product.b {
             Side::Strided(b) if rows.len() <= UNPACKED_PANELS * panel_rows && k > 0 => {
@@ -555,6 +557,7 @@ impl<T: Real> Task for Part<'_, T> {
                             }
                             _ => 0,
                         };
+                        let last_row = rows.end;
                         let tiles = steps(rows.clone(), panel_rows).enumerate();
                         for (a, (tile, rows)) in a_block.chunks(a_len).zip(tiles) {
                             let (a, a_row, a_step) = match a_in_place {
@@ -583,6 +586,7 @@ impl<T: Real> Task for Part<'_, T> {
                                 b_step,
                                 next,
                             };
+                            let ahead = 2 * rows.len();
                             isa.run(Tile {
                                 panels,
                                 place: Place {
@@ -592,6 +596,11 @@ impl<T: Real> Task for Part<'_, T> {
                                     rows: rows.len(),
                                     columns: columns.len(),
                                     base,
+                                    ahead: if far && rows.end + ahead <= last_row {
+                                        ahead * c_stride
+                                    } else {
+                                        0
+                                    },
                                 },
                                 activation,
                             });

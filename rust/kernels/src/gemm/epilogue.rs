@@ -83,6 +83,7 @@ pub fn activate_slice<T: Real>(activation: Activation, x: &mut [T]) {
                 rows: 1,
                 columns: self.1.len(),
                 base: Base::NOTHING,
+                ahead: 0,
             };
             // SAFETY: the place is the slice.
             unsafe { activate(isa, self.0, place) }

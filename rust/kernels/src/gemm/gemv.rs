@@ -127,6 +127,7 @@ fn activate_row<I: Isa, T: Real>(isa: I, activation: Activation, row: &mut [T]) 
         rows: 1,
         columns: row.len(),
         base: Base::NOTHING,
+        ahead: 0,
     };
     // SAFETY: the place is the slice.
     unsafe { activate(isa, activation, place) }

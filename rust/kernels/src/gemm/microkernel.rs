@@ -28,6 +28,8 @@ pub(super) struct Place<T> {
     pub rows: usize,
     pub columns: usize,
     pub base: Base<T>,
+    /// Items to the tile whose memory is asked for meanwhile, as it answers late; 0 where it is at hand.
+    pub ahead: usize,
 }
 
 impl<T> Place<T> {
@@ -41,6 +43,7 @@ impl<T> Place<T> {
             rows: self.rows,
             columns: self.columns,
             base: Base::NOTHING,
+            ahead: self.ahead,
         }
     }
 }
@@ -138,6 +141,13 @@ unsafe fn kernel<I: Isa, T: Real, const R: usize, const V: usize>(
         prefetch(row);
         if lines {
             prefetch(row.wrapping_add(len));
+        }
+        if place.ahead > 0 {
+            let later = row.wrapping_add(place.ahead);
+            prefetch_second(later);
+            if lines {
+                prefetch_second(later.wrapping_add(len));
+            }
         }
     }
     let zero = T::Lanes::<I>::zero(isa);

@@ -103,6 +103,11 @@ pub(crate) unsafe fn multiply_lines<I: Isa, T: Real>(isa: I, lines: &Lines<'_, T
                 rows: rows.min(lines.rows - first),
                 columns: lines.columns,
                 base,
+                ahead: if done + 2 * rows < lines.rows && !lines.add {
+                    2 * rows * c_row
+                } else {
+                    0
+                },
             },
             activation: lines.activation,
         });
@@ -158,6 +163,7 @@ pub(crate) unsafe fn multiply<I: Isa, T: Real>(
                     rows: rows.min(m - row),
                     columns: width.min(n - column),
                     base: Base::NOTHING,
+                    ahead: 0,
                 },
                 activation: None,
             });
@@ -183,6 +189,7 @@ pub(crate) unsafe fn activate_rows<I: Isa, T: Real>(
         rows,
         columns,
         base: Base::NOTHING,
+        ahead: 0,
     };
     // SAFETY: the caller's promise.
     unsafe { activate(isa, activation, place) }

@@ -71,6 +71,7 @@ pub(crate) fn multiply_rows<I: Isa, T: Real>(
                         row: None,
                         tile: add,
                     },
+                    ahead: 0,
                 },
                 activation: None,
             });
