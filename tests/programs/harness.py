@@ -59,11 +59,8 @@ class Program:
     def biases_before_norms(self) -> list[str]:
         """The layers of graphs of the real Keras whose bias a batch norm takes away again."""
         parts = self.model if isinstance(self.model, list | tuple) else [self.model]
-        layers = [y for x in parts if isinstance(x, keras.Layer) for y in x._flatten_layers()]
-        norms = [x for x in layers if isinstance(x, keras.layers.BatchNormalization)]
-        nodes = [
-            before for norm in norms for at in norm._inbound_nodes for before in at.parent_nodes
-        ]
+        norms = [norm for part in parts for norm in _norms_of_batches(part)]
+        nodes = [before for x in norms for at in x._inbound_nodes for before in at.parent_nodes]
         linear = (None, keras.activations.linear)
         before = [node.operation for node in nodes]
         return [x.name for x in before if getattr(x, "use_bias", False) and x.activation in linear]
@@ -84,6 +81,17 @@ class Program:
             for name, value in epoch().items():
                 logs.setdefault(name, []).append(float(value))
         return logs
+
+
+def _norms_of_batches(part: Any) -> Iterator[Any]:
+    """The batch norms in a layer of Keras, but for those called with `training=False`."""
+    calls = getattr(part, "_inbound_nodes", [])
+    if calls and all(call.arguments.kwargs.get("training") is False for call in calls):
+        return
+    if isinstance(part, keras.layers.BatchNormalization):
+        yield part
+    for layer in getattr(part, "_layers", []):
+        yield from _norms_of_batches(layer)
 
 
 def batches(keras: Any, size: int, *arrays: np.ndarray) -> Iterator[tuple[Any, ...]]:

@@ -23,17 +23,11 @@ pub fn join_norms(graph: &mut Graph) {
     let mut with = HashMap::new();
     for n in 0..graph.nodes.len() {
         let node = &graph.nodes[n];
-        let Some((activation, norm)) = activated_norm(graph, node, &counts) else {
+        let Some((norm, op)) = activated_norm(graph, node, &counts) else {
             continue;
         };
         with.insert(node.outputs[0], node.inputs[0]);
-        let node = &mut graph.nodes[norm];
-        let op = node.op.downcast::<BatchNorm>().copied();
-        let activation = Some(activation);
-        node.op = Arc::new(BatchNorm {
-            activation,
-            ..op.expect("a norm, as was seen")
-        });
+        graph.nodes[norm].op = Arc::new(op);
     }
     graph.replace_uses(&with);
     for n in 0..graph.nodes.len() {
@@ -46,8 +40,8 @@ pub fn join_norms(graph: &mut Graph) {
     super::drop_unused(graph);
 }
 
-/// The activation that a node is, and the norm whose result it alone takes.
-fn activated_norm(graph: &Graph, node: &Node, counts: &[usize]) -> Option<(Activation, usize)> {
+/// The norm whose result a node alone takes, and the one with the activation that the node is.
+fn activated_norm(graph: &Graph, node: &Node, counts: &[usize]) -> Option<(usize, BatchNorm)> {
     let map = node.op.downcast::<Elementwise>()?;
     let activation = Activation::from_name(map.function.name())?;
     activation.bounds()?;
@@ -55,8 +49,12 @@ fn activated_norm(graph: &Graph, node: &Node, counts: &[usize]) -> Option<(Activ
     let Origin::Node(norm, 0) = graph.values[value].origin else {
         return None;
     };
-    let op = graph.nodes[norm].op.downcast::<BatchNorm>()?;
-    (counts[value] == 1 && op.activation.is_none()).then_some((activation, norm))
+    let plain = *graph.nodes[norm].op.downcast::<BatchNorm>()?;
+    let joined = BatchNorm {
+        activation: Some(activation),
+        ..plain
+    };
+    (counts[value] == 1 && plain.activation.is_none()).then_some((norm, joined))
 }
 
 /// The gradient of a norm that takes that of its activation, and what reaches the latter.

@@ -112,6 +112,16 @@ impl Window {
         reached(-origin).min(end)..end
     }
 
+    /// [`Window::taps`], with the output positions of whole windows at hand ([`Window::inside`]): most need no division.
+    #[inline(always)]
+    pub fn taps_beside(&self, axis: usize, o: usize, inside: &Range<usize>) -> Range<usize> {
+        if inside.contains(&o) {
+            0..self.size[axis]
+        } else {
+            self.taps(axis, o)
+        }
+    }
+
     /// The output positions whose windows lie wholly inside the input.
     pub fn inside(&self, axis: usize) -> Range<usize> {
         let stride = self.strides[axis];

@@ -56,8 +56,7 @@ pub fn scratch_len<T: Real>(pass: Pass, geometry: &Geometry) -> usize {
     match (algorithm::<T>(pass, geometry, false), pass) {
         (Algorithm::Depthwise, _) => depthwise::scratch_len(geometry),
         (Algorithm::Winograd(tile), Pass::KernelGradient) => {
-            let problem = winograd::Problem::new(pass, geometry).expect("a pass of this way");
-            winograd::kernel_gradient_scratch_len(&problem, tile)
+            winograd::kernel_gradient_scratch_len(&prepared::problem(pass, geometry), tile)
         }
         (Algorithm::Winograd(tile), _) => {
             plain_scratch_len::<T>(Form::Winograd(tile), pass, geometry)
@@ -184,8 +183,7 @@ pub fn kernel_gradient<T: Real>(
         Algorithm::ImplicitGemm => implicit_gemm::kernel_gradient(geometry, x, g, out, scratch),
         Algorithm::Lines => lines::kernel_gradient(geometry, x, g, out, scratch),
         Algorithm::Winograd(tile) => {
-            let problem = winograd::Problem::new(Pass::KernelGradient, geometry);
-            let problem = problem.expect("a pass of this way");
+            let problem = prepared::problem(Pass::KernelGradient, geometry);
             let (x, g) = (single(x), single(g));
             winograd::kernel_gradient(&problem, tile, x, g, single_mut(out), single_mut(scratch));
         }

@@ -33,7 +33,7 @@ pub fn form<T: Real>(pass: Pass, geometry: &Geometry) -> Option<Form> {
 }
 
 /// Panics unless the geometry takes the form.
-fn problem(pass: Pass, geometry: &Geometry) -> Problem {
+pub(super) fn problem(pass: Pass, geometry: &Geometry) -> Problem {
     Problem::new(pass, geometry).expect("a geometry that Winograd's way takes")
 }
 

@@ -5,7 +5,7 @@ use simd::{Isa, Lanes, Level, Task, dispatch_at, level};
 
 use super::blocking::{self, Blocks, CACHE_LINE, Caches, Grid, register_bytes, slice_depth, tile};
 use super::epilogue::{Epilogue, activate, activate_slice};
-use super::microkernel::{self, Base, Panels, Place, WHOLE};
+use super::microkernel::{self, Base, Panels, Place, WHOLE, tile_ahead};
 use super::operand::{Operand, PackStrided, Strided};
 use super::panels::Shared;
 use super::{Real, gemv};
@@ -586,7 +586,7 @@ impl<T: Real> Task for Part<'_, T> {
                                 b_step,
                                 next,
                             };
-                            let ahead = 2 * rows.len();
+                            let following = if far { last_row - rows.end } else { 0 };
                             isa.run(Tile {
                                 panels,
                                 place: Place {
@@ -596,11 +596,7 @@ impl<T: Real> Task for Part<'_, T> {
                                     rows: rows.len(),
                                     columns: columns.len(),
                                     base,
-                                    ahead: if far && rows.end + ahead <= last_row {
-                                        ahead * c_stride
-                                    } else {
-                                        0
-                                    },
+                                    ahead: tile_ahead(rows.len(), following, c_stride),
                                 },
                                 activation,
                             });

@@ -2,7 +2,7 @@
 use simd::{Isa, Lanes, Task, dispatch};
 
 use super::Real;
-use super::microkernel::{Base, Place};
+use super::microkernel::Place;
 use crate::DType;
 use crate::activation::Activation;
 
@@ -77,14 +77,8 @@ pub fn activate_slice<T: Real>(activation: Activation, x: &mut [T]) {
 
         #[inline(always)]
         fn run<I: Isa>(self, isa: I) {
-            let place = Place {
-                start: self.1.as_mut_ptr(),
-                stride: self.1.len(),
-                rows: 1,
-                columns: self.1.len(),
-                base: Base::NOTHING,
-                ahead: 0,
-            };
+            let len = self.1.len();
+            let place = Place::new(self.1.as_mut_ptr(), len, [1, len]);
             // SAFETY: the place is the slice.
             unsafe { activate(isa, self.0, place) }
         }

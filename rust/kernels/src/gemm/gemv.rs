@@ -6,7 +6,7 @@ use simd::{Float, Isa, Lanes, Task, dispatch, dispatch_at, unrolled};
 use super::Real;
 use super::driver::{Checked, Packed, Side, panel_columns};
 use super::epilogue::{Epilogue, activate};
-use super::microkernel::{Base, Place};
+use super::microkernel::Place;
 use super::operand::Strided;
 use super::rows::multiply_rows;
 use crate::activation::Activation;
@@ -121,14 +121,7 @@ impl<T: Real> Task for PackedRow<'_, T> {
 /// Applies an activation to items that follow each other.
 #[inline(always)]
 fn activate_row<I: Isa, T: Real>(isa: I, activation: Activation, row: &mut [T]) {
-    let place = Place {
-        start: row.as_mut_ptr(),
-        stride: 0,
-        rows: 1,
-        columns: row.len(),
-        base: Base::NOTHING,
-        ahead: 0,
-    };
+    let place = Place::new(row.as_mut_ptr(), 0, [1, row.len()]);
     // SAFETY: the place is the slice.
     unsafe { activate(isa, activation, place) }
 }

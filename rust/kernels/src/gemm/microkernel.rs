@@ -32,19 +32,34 @@ pub(super) struct Place<T> {
     pub ahead: usize,
 }
 
+/// [`Place::ahead`] for a tile of so many rows, where others follow it: the tile behind the next, if there is one.
+pub(super) fn tile_ahead(rows: usize, following: usize, stride: usize) -> usize {
+    if following > rows {
+        2 * rows * stride
+    } else {
+        0
+    }
+}
+
 impl<T> Place<T> {
+    /// A place whose sums are added to nothing, and that is at hand.
+    #[inline(always)]
+    pub fn new(start: *mut T, stride: usize, [rows, columns]: [usize; 2]) -> Self {
+        Place {
+            start,
+            stride,
+            rows,
+            columns,
+            base: Base::NOTHING,
+            ahead: 0,
+        }
+    }
+
     /// The same place under another name of its type; the base is left behind.
     #[inline(always)]
     pub fn cast<U>(self) -> Place<U> {
         debug_assert!(size_of::<T>() == size_of::<U>());
-        Place {
-            start: self.start.cast(),
-            stride: self.stride,
-            rows: self.rows,
-            columns: self.columns,
-            base: Base::NOTHING,
-            ahead: self.ahead,
-        }
+        Place::new(self.start.cast(), self.stride, [self.rows, self.columns])
     }
 }
 

@@ -6,7 +6,7 @@ pub(crate) use super::blocking::even_share;
 use super::blocking::{self, Caches};
 use super::driver::{Tile, panel_columns};
 use super::epilogue::activate;
-use super::microkernel::{Base, Panels, Place, WHOLE};
+use super::microkernel::{Base, Panels, Place, WHOLE, tile_ahead};
 use crate::activation::Activation;
 
 /// The address of an output that tasks write disjoint parts of.
@@ -86,6 +86,12 @@ pub(crate) unsafe fn multiply_lines<I: Isa, T: Real>(isa: I, lines: &Lines<'_, T
             row: lines.bias,
             tile: lines.add,
         };
+        // What is added to is read just now.
+        let following = if lines.add {
+            0
+        } else {
+            left.saturating_sub(rows)
+        };
         isa.run(Tile {
             panels: Panels {
                 depth: lines.depth,
@@ -103,11 +109,7 @@ pub(crate) unsafe fn multiply_lines<I: Isa, T: Real>(isa: I, lines: &Lines<'_, T
                 rows: rows.min(lines.rows - first),
                 columns: lines.columns,
                 base,
-                ahead: if done + 2 * rows < lines.rows && !lines.add {
-                    2 * rows * c_row
-                } else {
-                    0
-                },
+                ahead: tile_ahead(rows, following, c_row),
             },
             activation: lines.activation,
         });
@@ -157,14 +159,7 @@ pub(crate) unsafe fn multiply<I: Isa, T: Real>(
                     b_step: width,
                     next: (next, next_step),
                 },
-                place: Place {
-                    start,
-                    stride: c_row,
-                    rows: rows.min(m - row),
-                    columns: width.min(n - column),
-                    base: Base::NOTHING,
-                    ahead: 0,
-                },
+                place: Place::new(start, c_row, [rows.min(m - row), width.min(n - column)]),
                 activation: None,
             });
             next = next.wrapping_add(k * next_step);
@@ -183,14 +178,7 @@ pub(crate) unsafe fn activate_rows<I: Isa, T: Real>(
     (start, stride): (*mut T, usize),
     [rows, columns]: [usize; 2],
 ) {
-    let place = Place {
-        start,
-        stride,
-        rows,
-        columns,
-        base: Base::NOTHING,
-        ahead: 0,
-    };
+    let place = Place::new(start, stride, [rows, columns]);
     // SAFETY: the caller's promise.
     unsafe { activate(isa, activation, place) }
 }

@@ -51,6 +51,7 @@ pub(crate) fn multiply_rows<I: Isa, T: Real>(
         let mut rows = 0..0;
         while rows.end < m {
             rows = rows.end..m.min(rows.end + tile_rows(m - rows.end, greatest));
+            let start = c[rows.start * c_stride + columns.start..].as_mut_ptr();
             isa.run(Tile {
                 panels: Panels {
                     depth: k,
@@ -63,15 +64,11 @@ pub(crate) fn multiply_rows<I: Isa, T: Real>(
                     next: (panel.as_ptr(), 0),
                 },
                 place: Place {
-                    start: c[rows.start * c_stride + columns.start..].as_mut_ptr(),
-                    stride: c_stride,
-                    rows: rows.len(),
-                    columns: columns.len(),
                     base: Base {
                         row: None,
                         tile: add,
                     },
-                    ahead: 0,
+                    ..Place::new(start, c_stride, [rows.len(), columns.len()])
                 },
                 activation: None,
             });

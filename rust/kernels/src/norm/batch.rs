@@ -21,10 +21,14 @@ pub struct BatchNorm<'a, T> {
 }
 
 impl<T: Real> BatchNorm<'_, T> {
+    /// What a column is divided by.
+    fn deviation(&self, variance: T) -> f64 {
+        (variance.to_f64() + self.epsilon).sqrt()
+    }
+
     /// The slope of a normalized column, before its relu.
     fn slope(&self, column: usize, variance: T) -> T {
-        let deviation = (variance.to_f64() + self.epsilon).sqrt();
-        T::from_f64(self.gamma[column].to_f64() / deviation)
+        T::from_f64(self.gamma[column].to_f64() / self.deviation(variance))
     }
 }
 
@@ -128,7 +132,7 @@ pub fn batch_norm_gradient<T: Real>(
     column_sums(columns, Sums::Gradient { g, mean, gate }, x, sums);
     let per = 1.0 / rows as f64;
     for c in 0..n {
-        let inverse = 1.0 / (variance[c].to_f64() + norm.epsilon).sqrt();
+        let inverse = 1.0 / norm.deviation(variance[c]);
         let dot = columns.total(sums, 0, c, false) * inverse;
         let sum = columns.total(sums, 0, c, true);
         let a = norm.gamma[c].to_f64() * inverse;

@@ -11,6 +11,7 @@ use simd::{Float, Isa, Lanes, Task, dispatch};
 
 use super::Pooling;
 use crate::conv::geometry::SPATIAL;
+use crate::real::MAX_LANES;
 use crate::threads::{Disjoint, grain, num_threads, parallel_for};
 
 /// What is made of the items of a window.
@@ -77,9 +78,6 @@ pub(super) fn avg_pool(pooling: &Pooling, x: &[f32], out: &mut [f32]) {
 /// Items of the scratch: with what a fold reads beside it they fit into the first-level cache.
 const SCRATCH: usize = if cfg!(test) { 64 } else { 4096 };
 
-/// Items of the widest register.
-const WIDEST: usize = 16;
-
 /// Taps that one pass over memory joins to the first.
 const MORE: usize = 3;
 
@@ -94,11 +92,11 @@ fn lines<O: Operation>(pooling: &Pooling, x: &[f32], out: &mut [f32]) {
     // As many channels as the scratch holds under one window; fewer where there are more threads than lines.
     let mut fitting = SCRATCH / w.reach(2);
     if fitting < channels {
-        fitting -= fitting % WIDEST;
+        fitting -= fitting % MAX_LANES;
     }
     let separable = w.taps_len() > 1 + MORE && fitting > 0;
     let mut block = channels.div_ceil(num_threads().div_ceil(lines));
-    block = block.next_multiple_of(WIDEST).min(channels);
+    block = block.next_multiple_of(MAX_LANES).min(channels);
     if separable {
         block = block.min(fitting);
     }
@@ -147,7 +145,7 @@ impl<O: Operation> Task for Parts<'_, O> {
         let mut filled;
         let mut scratch = &mut [][..];
         if self.separable {
-            filled = [0.0; SCRATCH + WIDEST];
+            filled = [0.0; SCRATCH + MAX_LANES];
             scratch = &mut filled;
         }
         for part in self.parts.clone() {
@@ -162,12 +160,8 @@ impl<O: Operation> Parts<'_, O> {
     /// The taps of an output position that fall on the input.
     #[inline(always)]
     fn taps(&self, axis: usize, o: usize) -> Range<usize> {
-        let w = &self.pooling.window;
-        if self.inside[axis].contains(&o) {
-            0..w.size[axis]
-        } else {
-            w.taps(axis, o)
-        }
+        let inside = &self.inside[axis];
+        self.pooling.window.taps_beside(axis, o, inside)
     }
 
     /// Some channels of a line.

@@ -26,11 +26,29 @@ pub struct Pooling {
     pub window: Window,
 }
 
-/// Runs `row` for every line of positions (the last spatial dimension) of `out`; `row` takes the image, the indices of the
-/// line in the two outer dimensions, and the line. Under the best instruction set where `T` is f32.
-fn for_each_line<T: Element>(
+/// Runs `row` for every line of positions (the last spatial dimension) of `out`, each item of which costs so much; `row` takes the line's
+/// index, its image, its indices in the two outer dimensions, and the line.
+fn share_lines<T: Send>(
     out: &mut [T],
     [outer, middle, inner]: [usize; SPATIAL],
+    channels: usize,
+    cost: usize,
+    row: impl Fn(usize, usize, [usize; 2], &mut [T]) + Sync,
+) {
+    let len = inner * channels;
+    if out.is_empty() {
+        return;
+    }
+    parallel_chunks_mut(out, len, grain(len * cost), |index, line| {
+        let (image, rest) = (index / (outer * middle), index % (outer * middle));
+        row(index, image, [rest / middle, rest % middle], line);
+    });
+}
+
+/// [`share_lines`] under the best instruction set where `T` is f32.
+fn for_each_line<T: Element>(
+    out: &mut [T],
+    sizes: [usize; SPATIAL],
     channels: usize,
     cost: usize,
     row: impl Fn(usize, usize, usize, &mut [T]) + Sync,
@@ -44,15 +62,10 @@ fn for_each_line<T: Element>(
         }
     }
 
-    let len = inner * channels;
-    if out.is_empty() {
-        return;
-    }
-    parallel_chunks_mut(out, len, grain(len * cost), |index, line| {
-        let (image, rest) = (index / (outer * middle), index % (outer * middle));
+    share_lines(out, sizes, channels, cost, |_, image, [i, j], line| {
         let task = Line(
             #[inline(always)]
-            || row(image, rest / middle, rest % middle, line),
+            || row(image, i, j, line),
         );
         match T::DTYPE {
             DType::Float32 => dispatch(task),

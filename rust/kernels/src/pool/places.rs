@@ -5,29 +5,24 @@ use std::ops::Range;
 
 use simd::{Float, Isa, Lanes, Task, dispatch};
 
-use super::{Pooling, span};
-use crate::threads::{Disjoint, grain, parallel_chunks_mut};
+use super::{Pooling, share_lines, span};
+use crate::threads::Disjoint;
 
 /// [`super::max_pool_argmax`].
 pub(super) fn max_pool_argmax(pooling: &Pooling, x: &[f32], out: &mut [f32], argmax: &mut [i32]) {
-    let [outer, middle, inner] = pooling.window.output;
-    let len = inner * pooling.channels;
-    if out.is_empty() {
-        return;
-    }
     assert_eq!((x.len(), out.len()), (pooling.x_len(), pooling.out_len()));
+    let (sizes, channels) = (pooling.window.output, pooling.channels);
     let argmax = Disjoint::new(argmax);
     let cost = pooling.window.taps_len();
-    parallel_chunks_mut(out, len, grain(len * cost), |index, out| {
-        let (image, rest) = (index / (outer * middle), index % (outer * middle));
+    share_lines(out, sizes, channels, cost, |index, image, at, out| {
         dispatch(Line {
             pooling,
             x,
             image,
-            at: [rest / middle, rest % middle],
-            out,
+            at,
             // SAFETY: the lines of a region are disjoint.
-            argmax: unsafe { argmax.slice_mut(span(index, len)) },
+            argmax: unsafe { argmax.slice_mut(span(index, out.len())) },
+            out,
         });
     });
 }
@@ -77,11 +72,7 @@ impl Task for Line<'_> {
         };
         let inside = w.inside(2);
         for k in 0..w.output[2] {
-            let taps = if inside.contains(&k) {
-                0..w.size[2]
-            } else {
-                w.taps(2, k)
-            };
+            let taps = w.taps_beside(2, k, &inside);
             let count = rows[0] * rows[1] * taps.len();
             let (mut start, mut last) = (0, 0);
             if count > 0 {
@@ -129,20 +120,15 @@ impl Task for Line<'_> {
 
 /// [`super::max_pool_gradient`].
 pub(super) fn max_pool_gradient(pooling: &Pooling, g: &[f32], argmax: &[i32], out: &mut [f32]) {
-    let [outer, middle, inner] = pooling.window.input;
-    let len = inner * pooling.channels;
-    if out.is_empty() {
-        return;
-    }
+    let (sizes, channels) = (pooling.window.input, pooling.channels);
     let cost = 2 * pooling.window.taps_len();
-    parallel_chunks_mut(out, len, grain(len * cost), |index, out| {
-        let (image, rest) = (index / (outer * middle), index % (outer * middle));
+    share_lines(out, sizes, channels, cost, |_, image, at, out| {
         dispatch(GradientLine {
             pooling,
             g,
             argmax,
             image,
-            at: [rest / middle, rest % middle],
+            at,
             out,
         });
     });
@@ -176,11 +162,7 @@ impl Task for GradientLine<'_> {
             for (b, _) in w.touching(1, j) {
                 let windows = ((self.image * w.output[0] + a) * w.output[1] + b) * w.output[2];
                 for k in 0..w.output[2] {
-                    let taps = if inside.contains(&k) {
-                        0..w.size[2]
-                    } else {
-                        w.taps(2, k)
-                    };
+                    let taps = w.taps_beside(2, k, &inside);
                     let from = (windows + k) * channels;
                     for tap in taps {
                         let column = w.place(2, k, tap);

@@ -49,6 +49,17 @@ struct Cut {
 }
 
 impl Cut {
+    /// That of every group, as all are of one size.
+    fn of_all<T: Real>(geometry: &Geometry) -> Option<Cut> {
+        let product = Product::all(Pass::Forward, geometry).next()?;
+        Some(Cut::new::<T>(geometry, &product))
+    }
+
+    /// Items of the sums of the slices behind the first.
+    fn others_len(&self, geometry: &Geometry) -> usize {
+        (self.slices - 1) * geometry.kernel_len()
+    }
+
     fn new<T: Real>(geometry: &Geometry, product: &Product) -> Cut {
         let of = |copied| Source::of(product.axes, product.row, product.channels, copied);
         let source = of(false);
@@ -93,20 +104,10 @@ fn panel_len<T: Real>() -> usize {
     width * DEPTH
 }
 
-/// Items of the sums of the slices behind the first.
-fn others_len<T: Real>(geometry: &Geometry) -> usize {
-    let product = Product::all(Pass::Forward, geometry).next();
-    product.map_or(0, |product| {
-        (Cut::new::<T>(geometry, &product).slices - 1) * geometry.kernel_len()
-    })
-}
-
 /// Items of scratch that [`kernel_gradient`] takes.
 pub fn kernel_gradient_scratch_len<T: Real>(geometry: &Geometry) -> usize {
-    let product = Product::all(Pass::Forward, geometry).next();
-    product.map_or(0, |product| {
-        let cut = Cut::new::<T>(geometry, &product);
-        others_len::<T>(geometry)
+    Cut::of_all::<T>(geometry).map_or(0, |cut| {
+        cut.others_len(geometry)
             + cut.workers * panel_len::<T>()
             + cut.images * cut.image_len
             + ALIGNMENT
@@ -132,7 +133,8 @@ pub fn kernel_gradient<T: Real>(
     );
     out.fill(T::default());
     let len = geometry.kernel_len();
-    let (others, scratch) = scratch.split_at_mut(others_len::<T>(geometry));
+    let others_len = Cut::of_all::<T>(geometry).map_or(0, |cut| cut.others_len(geometry));
+    let (others, scratch) = scratch.split_at_mut(others_len);
     others.fill(T::default());
     let sums = [Shared(out.as_mut_ptr()), Shared(others.as_mut_ptr())];
     let skip = scratch.as_ptr().align_offset(64).min(scratch.len());

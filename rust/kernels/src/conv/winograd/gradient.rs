@@ -4,12 +4,13 @@
 
 use std::ops::Range;
 
-use simd::{Isa, Lanes, Task, dispatch};
+use simd::{Isa, Lanes, Task};
 
 use super::squares::{Gradients, Inputs, Squares, along_both_axes};
-use super::transform::{Four, POINTS, Transform, Two, each};
+use super::transform::{Of, POINTS, Transform, each, run_under};
 use super::{APART, Problem, Tile};
 use crate::gemm::{self, Epilogue, Gemm, Strided, panels::Shared};
+use crate::real::MAX_LANES;
 use crate::threads::{grain, parallel_for};
 
 /// Items of the transforms of the tiles that are multiplied at a time, about.
@@ -17,9 +18,6 @@ const HELD: usize = if cfg!(test) { 1 << 12 } else { 1 << 21 };
 
 /// Such tiles, at least: the sums of all points are read and written for them.
 const LEAST_TILES: usize = if cfg!(test) { 4 } else { 256 };
-
-/// Items of a register, at most.
-const WIDEST: usize = 16;
 
 /// Where things lie in the scratch.
 #[derive(Clone, Copy)]
@@ -37,7 +35,7 @@ struct Cut {
 
 impl Cut {
     fn new(problem: &Problem, tile: Tile) -> Cut {
-        let widths = [problem.depth, problem.columns].map(|n| n.next_multiple_of(WIDEST));
+        let widths = [problem.depth, problem.columns].map(|n| n.next_multiple_of(MAX_LANES));
         let (points, tiles) = (tile.points(), problem.tiles(tile));
         let most = (HELD / (points * (widths[0] + widths[1]))).max(LEAST_TILES);
         let tiles = tiles.div_ceil(tiles.div_ceil(most).max(1));
@@ -111,20 +109,17 @@ pub fn kernel_gradient(
     assert!(out.len() >= 9 * cut.sums);
     let out = Shared(out.as_mut_ptr());
     parallel_for(
-        cut.sums.div_ceil(WIDEST),
-        grain(8 * cut.points * WIDEST),
+        cut.sums.div_ceil(MAX_LANES),
+        grain(8 * cut.points * MAX_LANES),
         |range| {
-            let range = range.start * WIDEST..cut.sums.min(range.end * WIDEST);
+            let range = range.start * MAX_LANES..cut.sums.min(range.end * MAX_LANES);
             let taps = Taps {
                 sums,
                 step: cut.sums,
                 range,
                 out: out.get(),
             };
-            match tile {
-                Tile::Two => dispatch(Of(taps, Two)),
-                Tile::Four => dispatch(Of(taps, Four)),
-            }
+            run_under(tile, taps);
         },
     );
 }
@@ -161,16 +156,10 @@ fn transform(
                 gradient: side == 1,
                 to: to[side].get().wrapping_add(row * cut.widths[side]),
             };
-            match tile {
-                Tile::Two => dispatch(Of(square, Two)),
-                Tile::Four => dispatch(Of(square, Four)),
-            }
+            run_under(tile, square);
         }
     });
 }
-
-/// A part under a transform.
-struct Of<P, F>(P, F);
 
 /// The square of a tile, of the input or of the gradient.
 struct Square<'a> {

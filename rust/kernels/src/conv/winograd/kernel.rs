@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use simd::{Float, Isa, Lanes, Task, dispatch, level};
+use simd::{Float, Isa, Lanes, Task, level};
 
-use super::transform::{Four, POINTS, Transform, Two, each};
+use super::transform::{Of, POINTS, Transform, each, run_under};
 use super::{Problem, Tile, kernel_len, point_len};
 use crate::gemm::panels::{self, Shared};
 use crate::threads::{grain, parallel_for};
@@ -34,10 +34,7 @@ pub fn transform_kernel(problem: &Problem, tile: Tile, kernel: &[f32], out: &mut
                 depth: depth..problem.depth.min(depth + DEPTH),
                 out: out.get(),
             };
-            match tile {
-                Tile::Two => dispatch(Of(part, Two)),
-                Tile::Four => dispatch(Of(part, Four)),
-            }
+            run_under(tile, part);
         }
     });
 }
@@ -52,10 +49,7 @@ struct Part<'a> {
     out: *mut f32,
 }
 
-/// A part under a transform.
-struct Of<'a, F>(Part<'a>, F);
-
-impl<F: Transform> Task for Of<'_, F> {
+impl<F: Transform> Task for Of<Part<'_>, F> {
     type Output = ();
 
     #[inline(always)]

@@ -17,7 +17,7 @@ mod transform;
 
 use std::ops::Range;
 
-use simd::{Isa, Lanes, Task, dispatch_at, level};
+use simd::{Isa, Lanes, Task, level};
 
 use super::Pass;
 use super::geometry::Geometry;
@@ -25,7 +25,7 @@ use crate::activation::Activation;
 use crate::gemm::panels::{self, Shared};
 use crate::threads::{num_threads, share_tasks};
 use squares::along_both_axes;
-use transform::{Four, POINTS, Transform, Two, each};
+use transform::{Four, Of, POINTS, Transform, Two, each, run_under};
 
 pub use gradient::{kernel_gradient, kernel_gradient_scratch_len};
 pub use kernel::transform_kernel;
@@ -283,10 +283,7 @@ pub fn run(
                     out: out.get(),
                     scratch,
                 };
-                match tile {
-                    Tile::Two => dispatch_at(level(), Of::<Two>(block, Two)),
-                    Tile::Four => dispatch_at(level(), Of::<Four>(block, Four)),
-                }
+                run_under(tile, block);
             }
         },
     );
@@ -307,10 +304,7 @@ struct Block<'a> {
     scratch: &'a mut [f32],
 }
 
-/// A block under a transform.
-struct Of<'a, F>(Block<'a>, F);
-
-impl<F: Transform> Task for Of<'_, F> {
+impl<F: Transform> Task for Of<Block<'_>, F> {
     type Output = ();
 
     #[inline(always)]

@@ -3,7 +3,9 @@
 //! F(4, 3) has the points 0, ±1/√2, ±√2 and infinity: with the usual 0, ±1, ±2 the error is four times as great (2e-6 against 7e-6 of
 //! the greatest result at 256 channels of unit scale; the plain sum has 4e-7, F(2, 3) too).
 
-use simd::Float;
+use simd::{Float, Task, dispatch};
+
+use super::Tile;
 
 /// Points along an axis, at most.
 pub const POINTS: usize = 6;
@@ -44,6 +46,21 @@ pub struct Two;
 /// F(4, 3).
 #[derive(Clone, Copy)]
 pub struct Four;
+
+/// A part of the work under a transform.
+pub struct Of<P, F>(pub P, pub F);
+
+/// Runs a part of the work under the transform of a tile.
+pub fn run_under<P>(tile: Tile, part: P)
+where
+    Of<P, Two>: Task<Output = ()>,
+    Of<P, Four>: Task<Output = ()>,
+{
+    match tile {
+        Tile::Two => dispatch(Of(part, Two)),
+        Tile::Four => dispatch(Of(part, Four)),
+    }
+}
 
 impl Transform for Two {
     const OUTPUTS: usize = 2;
