@@ -74,6 +74,81 @@ def test_gradients_reach_arguments_and_variables():
             np.testing.assert_array_equal(got, expected)
 
 
+class Block(cornu.layers.Layer):
+    """Layers of every kind: with state, with random draws, with losses, with masks."""
+
+    def __init__(self):
+        super().__init__()
+        self.supports_masking = True
+        self.parts = [
+            cornu.layers.Dense(64, use_bias=False, activity_regularizer="l2"),
+            cornu.layers.BatchNormalization(),
+            cornu.layers.ReLU(),
+            cornu.layers.Dense(64, activation="tanh"),
+            cornu.layers.Dropout(0.5),
+            cornu.layers.Dense(64, activation="gelu"),
+        ]
+
+    def build(self, shape):
+        for part in self.parts:
+            part.build(shape)
+
+    def call(self, x):
+        y = x
+        for part in self.parts:
+            y = part(y)
+        self.add_loss(cornu.ops.mean(cornu.ops.square(y)))
+        return x + y
+
+
+def _deep(scope):
+    """A compiled model of blocks that are made in a scope."""
+    cornu.utils.set_random_seed(0)
+    inputs = cornu.Input((None, 64))
+    x = cornu.layers.Masking()(inputs)
+    with scope:
+        blocks = [Block() for _ in range(6)]
+    for block in blocks:
+        x = block(x)
+    outputs = cornu.layers.Dense(1)(cornu.layers.GlobalAveragePooling1D()(x))
+    model = cornu.Model(inputs, outputs)
+    model.compile("sgd", "mse")
+    return model
+
+
+def _steps(model):
+    """The losses of steps, the weights after them, and the bytes that a step's plan uses."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((32, 8, 64)).astype("float32"), np.ones((32, 1), "float32")
+    x[:, 5:] = 0.0
+    losses = [model.train_on_batch(x, y) for _ in range(3)]
+    return losses, model.get_weights(), cornu.profile(model, x, y, repeats=0).memory
+
+
+def test_blocks_that_are_computed_again_take_less_memory():
+    kept, again = (_steps(_deep(cornu.RematScope(mode))) for mode in (None, "full"))
+    np.testing.assert_allclose(again[0], kept[0], rtol=1e-6)
+    for got, expected in zip(again[1], kept[1], strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+    assert again[2] < 0.5 * kept[2]
+
+
+def test_what_cannot_be_one_step_is_called_as_it_is():
+    @cornu.ops.custom_gradient
+    def doubled(x):
+        return x * 2.0, lambda upstream: upstream * 5.0
+
+    v = cornu.Variable(3.0)
+
+    @cornu.function
+    def gradient():
+        with cornu.GradientTape() as tape:
+            y = cornu.remat(doubled)(v)
+        return tape.gradient(y, v)
+
+    assert float(gradient()) == 5.0
+
+
 @pytest.mark.parametrize("library", [cornu, keras])
 def test_scopes(library):
     for wrong in ("most", "output_size", 3):

@@ -41,11 +41,14 @@ class Profile:
         steps: the steps in the order in which they run.
         peak: floating-point operations per second that the cores in use can do at most, 0 if it
             was not measured.
+        memory: bytes that the plan's intermediate results take at most at a time, with the scratch
+            of its kernels.
     """
 
-    def __init__(self, steps: list[Step], peak: float = 0.0) -> None:
+    def __init__(self, steps: list[Step], peak: float = 0.0, memory: int = 0) -> None:
         self.steps = steps
         self.peak = peak
+        self.memory = memory
 
     @property
     def seconds(self) -> float:
@@ -93,11 +96,12 @@ class Profile:
         return str(self)
 
     def _summary(self) -> str:
+        extent = f"{len(self.steps)} steps, {self.memory / 1e6:.1f} MB"
         if not self.seconds:
-            return f"{len(self.steps)} steps"
+            return extent
         time, _, rate, share = self._figures(self.seconds, self.flops)
         peak = f", {share} of the peak of {self.peak / 1e9:.0f}" if share else ""
-        return f"{len(self.steps)} steps, {time} µs, {rate or 0} GFLOP/s{peak}"
+        return f"{extent}, {time} µs, {rate or 0} GFLOP/s{peak}"
 
     def to_svg(self) -> str:
         """Returns a picture: a bar for each step, as long as its time, in the order of the plan.
@@ -220,7 +224,7 @@ def profile(model: Any, x: Any, y: Any = None, repeats: int = 10) -> Profile:
         if plan is None:
             raise ValueError(f"The model {model.name!r} runs eagerly: it has no plan")
         operands = [leaf for leaf in tree.flatten(data) if leaf is not None]
-        rows = plan.profile(*operands, repeats=repeats)
+        rows, memory = plan.profile(*operands, repeats=repeats), plan.arena_bytes(*operands)
     finally:
         known = {id(variable) for variable, _ in before}
         for variable in _state(model):
@@ -231,6 +235,7 @@ def profile(model: Any, x: Any, y: Any = None, repeats: int = 10) -> Profile:
     return Profile(
         [Step(r["scope"], r["op"], r["outputs"], r["seconds"], r["flops"]) for r in rows],
         peak=_cornu.fma_peak() * _cornu.num_threads() if repeats else 0.0,
+        memory=memory,
     )
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,6 +20,7 @@ from cornu.legacy.layers import OldAttributes
 from cornu.naming import current_path, name_scope
 from cornu.ops.operation import Operation
 from cornu.ops.symbolic import KerasTensor, any_symbolic, infer
+from cornu.rematerialization import RematScope, current_scope, remat
 from cornu.scopes import autocast_scope, state
 from cornu.tensor import Tensor, standardize_shape
 from cornu.tracking import Tracker
@@ -61,6 +63,11 @@ def _building(build: Callable) -> Callable:
     return wrapper
 
 
+def _described(leaf: Any) -> Any:
+    """Returns a symbolic tensor in place of a real one."""
+    return KerasTensor(calling.shape_of(leaf), leaf.dtype) if isinstance(leaf, Tensor) else leaf
+
+
 class Layer(Weighted, Described, OldAttributes, Operation):
     """A computation with weights: the base of all layers and models.
 
@@ -90,6 +97,7 @@ class Layer(Weighted, Described, OldAttributes, Operation):
     supports_masking = False
     supports_jit = True
     input_spec: Any = None
+    _remat_scope: RematScope | None = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Layer":
         self = super().__new__(cls, *args, **kwargs)
@@ -134,6 +142,8 @@ class Layer(Weighted, Described, OldAttributes, Operation):
         self._build_shapes_dict: dict[str, Any] | None = None
         self._convert_input_args = True
         self._allow_non_tensor_positional_args = False
+        if (scope := current_scope()) is not None:
+            self._remat_scope = scope
 
     def _keep_legacy(self, given: dict[str, Any]) -> None:
         """Keeps the shape and the weights that Keras 2 let a constructor take."""
@@ -441,10 +451,13 @@ class Layer(Weighted, Described, OldAttributes, Operation):
             if symbolic:
                 with self._open_name_scope():
                     return self.symbolic_call(*args, **kwargs)
+            call = self.call
+            if self._remat_scope is not None:
+                call = self.rematerialized_call(call, *args, **kwargs)
             if self._layers:
                 with self._open_name_scope():
-                    return self.call(*args, **kwargs)
-            return self.call(*args, **kwargs)
+                    return call(*args, **kwargs)
+            return call(*args, **kwargs)
         except Exception as error:
             arguments = _arguments_or_all(type(self).call, args, kwargs)
             told = calling.explained(error, self, arguments)
@@ -586,8 +599,55 @@ class Layer(Weighted, Described, OldAttributes, Operation):
         )
 
     def rematerialized_call(self, layer_call: Callable, *args: Any, **kwargs: Any) -> Callable:
-        """Returns a `call` whose intermediate results may be computed again for gradients."""
-        return super().rematerialized_call(layer_call)
+        """Returns `layer_call`, or one that gradients compute again where the layer's scope wants.
+
+        Args:
+            layer_call: what computes the outputs.
+            args: what it will be called with.
+            kwargs: likewise, by name.
+        """
+        scope = self._remat_scope
+        mode = scope.mode if scope else None
+        if mode == "activations" and getattr(self, "activation", None) is not None:
+            return functools.partial(self._with_remat_activation, layer_call)
+        wanted = mode == "full"
+        if mode == "list_of_layers":
+            wanted = self.name in scope.layer_names
+        elif mode == "larger_than":
+            args, kwargs = tree.map_structure(_described, (args, kwargs))
+            specs = tree.flatten(self.compute_output_spec(*args, **kwargs))
+            sizes = [math.prod(size or 1 for size in spec.shape) for spec in specs]
+            wanted = sum(sizes) > scope.output_size_threshold
+        return self._with_remat_losses(layer_call) if wanted else layer_call
+
+    def _with_remat_activation(self, layer_call: Callable, *args: Any, **kwargs: Any) -> Any:
+        """Calls with an activation that gradients compute again."""
+        activation = self.activation
+        self.__dict__["activation"] = remat(activation)
+        try:
+            return layer_call(*args, **kwargs)
+        finally:
+            self.__dict__["activation"] = activation
+
+    def _with_remat_losses(self, layer_call: Callable) -> Callable:
+        """Returns a call that gradients compute again, and that hands out the losses it adds."""
+        layers = list(self._flatten_layers())
+
+        def with_losses(*args: Any, **kwargs: Any) -> Any:
+            known = [len(layer._losses) for layer in layers]
+            outputs = layer_call(*args, **kwargs)
+            added = [layer._losses[n:] for layer, n in zip(layers, known, strict=True)]
+            for layer, n in zip(layers, known, strict=True):
+                del layer._losses[n:]
+            return outputs, added
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            outputs, added = remat(with_losses)(*args, **kwargs)
+            for layer, losses in zip(layers, added, strict=True):
+                layer._losses.extend(losses)
+            return outputs
+
+        return call
 
     # Symbolic calls
 

@@ -252,6 +252,11 @@ def _branch(index: Tensor, functions: Sequence[Callable[[], Any]]) -> Any:
     return _filled(structures[0], results)
 
 
+def as_one_step(function: Callable[[], Any]) -> Any:
+    """What a function returns: one step of the trace, whose gradient computes it again."""
+    return _branch(as_tensor(0), [function])
+
+
 def _body(
     function: Callable[..., Any], structures: list[Any], prepare: Callable[..., Any] | None = None
 ) -> Callable[..., list[Tensor]]:

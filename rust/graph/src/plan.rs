@@ -199,7 +199,21 @@ impl Plan {
         inputs: &[TensorRef<'_>],
         outputs: &mut [TensorMut<'_>],
     ) -> Result<()> {
-        self.walk(layout, inputs, outputs, &mut |_, step| step())
+        self.walk(&mut [], layout, inputs, outputs, &mut |_, step| step())
+    }
+
+    /// As [`Self::execute`], with values in `arena`, which is aligned to a cache line, if they fit.
+    ///
+    /// # Errors
+    /// As `execute`.
+    pub(crate) fn execute_in(
+        &self,
+        arena: &mut [u8],
+        layout: &Layout,
+        inputs: &[TensorRef<'_>],
+        outputs: &mut [TensorMut<'_>],
+    ) -> Result<()> {
+        self.walk(arena, layout, inputs, outputs, &mut |_, step| step())
     }
 
     /// Runs `repeats` times and reports each step's best time.
@@ -214,7 +228,8 @@ impl Plan {
         for _ in 0..repeats.max(1) {
             let mut results = self.fresh(&layout)?;
             let mut spent = vec![Duration::ZERO; best.len()];
-            self.walk(&layout, &views, &mut results.views(), &mut |n, step| {
+            let outputs = &mut results.views();
+            self.walk(&mut [], &layout, &views, outputs, &mut |n, step| {
                 let start = Instant::now();
                 let outcome = step();
                 spent[n] += start.elapsed();
@@ -265,14 +280,20 @@ impl Plan {
 
     fn walk(
         &self,
+        arena: &mut [u8],
         layout: &Layout,
         inputs: &[TensorRef<'_>],
         outputs: &mut [TensorMut<'_>],
         step: &mut dyn FnMut(usize, &mut dyn FnMut() -> Result<()>) -> Result<()>,
     ) -> Result<()> {
         self.check(layout, inputs, outputs)?;
-        let mut workspace = self.workspace(layout.arena)?;
-        let outcome = self.run_in(&mut workspace, layout, inputs, outputs, step);
+        let given = !arena.is_empty() && arena.len() >= layout.arena;
+        let mut workspace = self.workspace(if given { 0 } else { layout.arena })?;
+        let arena = match given {
+            true => arena.as_mut_ptr(),
+            false => workspace.arena.as_mut_ptr(),
+        };
+        let outcome = self.run_in(arena, &mut workspace, layout, inputs, outputs, step);
         workspace.inputs.clear();
         workspace.outputs.clear();
         let mut workspaces = self
@@ -352,8 +373,10 @@ impl Plan {
         Ok(())
     }
 
+    /// Runs with values in `arena`, whose memory is as large as the layout asks for and belongs to this run.
     fn run_in(
         &self,
+        arena: *mut u8,
         workspace: &mut Workspace,
         layout: &Layout,
         inputs: &[TensorRef<'_>],
@@ -369,11 +392,11 @@ impl Plan {
             .transpose()?;
         let mut held = Held::take(self, layout, workspace)?;
         let Workspace {
-            arena,
             old,
             new,
             inputs: in_views,
             outputs: out_views,
+            ..
         } = &mut *held.workspace;
         let hoisted = hoisted
             .as_ref()
@@ -405,8 +428,7 @@ impl Plan {
             }
             let (offset, len) = layout.scratch[n];
             // SAFETY: the memory plan keeps `scratch[n]` free of live values during step n.
-            let scratch =
-                unsafe { std::slice::from_raw_parts_mut(arena.as_mut_ptr().add(offset), len) };
+            let scratch = unsafe { std::slice::from_raw_parts_mut(arena.add(offset), len) };
             let mut run = Run {
                 inputs: in_views,
                 outputs: out_views,
@@ -439,7 +461,7 @@ impl Plan {
 struct Places<'a, 'b, 'c> {
     plan: &'a Plan,
     layout: &'a Layout,
-    arena: &'a Buffer,
+    arena: *mut u8,
     old: &'a [Option<Tensor>],
     new: &'a [Option<Tensor>],
     hoisted: &'a [Tensor],
@@ -463,7 +485,7 @@ impl Places<'_, '_, '_> {
                 constant.map_or(std::ptr::null_mut(), |t| t.buffer().as_mut_ptr())
             }
             // SAFETY: the memory plan's offsets lie within the arena that it sized.
-            Place::Arena(offset) => unsafe { self.arena.as_mut_ptr().add(offset) },
+            Place::Arena(offset) => unsafe { self.arena.add(offset) },
             Place::Output(k) => self.outputs[k].address(),
         }
     }

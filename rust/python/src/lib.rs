@@ -39,7 +39,7 @@ mod _cornu {
     #[pymodule_export]
     use crate::storage::Storage;
     #[pymodule_export]
-    use crate::tape::{StopRecording, Tape, custom_gradient};
+    use crate::tape::{StopRecording, Tape, custom_gradient, recording};
     #[pymodule_export]
     use crate::tensor::Tensor;
     #[pymodule_export]

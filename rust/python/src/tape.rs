@@ -163,6 +163,12 @@ impl StopRecording {
     }
 }
 
+/// Whether a tape records now.
+#[pyfunction]
+pub fn recording() -> bool {
+    tape::is_running()
+}
+
 /// A gradient rule written in Python.
 struct PythonRule(Py<PyAny>);
 

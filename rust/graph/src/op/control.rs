@@ -20,7 +20,7 @@ use crate::passes::Options;
 use crate::passes::memory::Layout;
 use crate::tensor::{TensorMut, TensorRef};
 use crate::trace::{self, Region};
-use crate::{Error, Plan, Result, Spec, Value, Values, Variable, type_error};
+use crate::{Bindings, Error, Plan, Result, Spec, Value, Values, Variable, type_error};
 pub use branch::branch;
 pub use scan::scan;
 pub use while_loop::while_loop;
@@ -78,9 +78,16 @@ impl Block {
             .ok_or_else(|| Error::Internal("a plan was set and is gone".into()))
     }
 
-    /// Runs the body; `feed` gives the dtype's bytes of each operand.
+    /// Bytes that a run wants for its values; none where it will fail.
+    fn arena(&self, bindings: &Bindings) -> usize {
+        let layout = self.plan().and_then(|plan| plan.layout_for(bindings));
+        layout.map_or(0, |layout| layout.arena)
+    }
+
+    /// Runs the body with values in `arena`; `feed` gives the dtype's bytes of each operand.
     fn run<'a>(
         &self,
+        arena: &mut [u8],
         layout: &'a Layout,
         feed: &dyn Fn(Feed) -> *const u8,
         outputs: &mut [TensorMut<'_>],
@@ -94,7 +101,7 @@ impl Block {
                 unsafe { TensorRef::new(operand.dtype, operand.shape, feed(from)) }
             })
             .collect();
-        plan.execute(layout, &inputs, outputs)
+        plan.execute_in(arena, layout, &inputs, outputs)
     }
 }
 

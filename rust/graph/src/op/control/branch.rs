@@ -2,9 +2,9 @@
 
 use super::{Block, Body, Feed, Operands, differentiated, expect_same, zeros_in};
 use crate::emit::{Dispatch, Emitter};
-use crate::op::{Op, Run, Vjp, elementwise};
+use crate::op::{Op, Operand, Run, Vjp, elementwise};
 use crate::trace::{self, Region};
-use crate::{DType, Result, Spec, Specs, Value, Values, Variable, type_error};
+use crate::{Bindings, DType, Result, Spec, Specs, Value, Values, Variable, type_error};
 
 /// Runs the one of several bodies whose number the first operand is, clamped to those there are.
 #[derive(Clone, Debug)]
@@ -30,7 +30,12 @@ impl Op for Branch {
         let feed = |feed: Feed| match feed {
             Feed::Operand(i) | Feed::State(i) | Feed::Entry(i) => inputs[i].address(),
         };
-        block.run(&layout, &feed, run.outputs)
+        block.run(run.scratch, &layout, &feed, run.outputs)
+    }
+
+    fn scratch(&self, _: &[Operand<'_>], _: &[Operand<'_>], bindings: &Bindings) -> usize {
+        let arenas = self.0.iter().map(|block| block.arena(bindings));
+        arenas.max().unwrap_or(0)
     }
 
     fn vjp(&self, _e: &mut dyn Emitter, vjp: &Vjp<'_>) -> Result<Vec<Option<Value>>> {

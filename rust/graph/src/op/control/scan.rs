@@ -61,17 +61,20 @@ impl Op for Scan {
         let rounds = run.dim(&self.length).max(0) as usize;
         let layout = self.body.plan()?.layout_for(run.bindings)?;
         let results = &self.body.plan()?.graph().outputs;
-        let (scratch, inputs) = (run.scratch.as_mut_ptr(), run.inputs);
+        let inputs = run.inputs;
         let addresses: SmallVec<[*mut u8; 16]> =
             run.outputs.iter_mut().map(TensorMut::address).collect();
         // Two places for each state, used in turns.
         let mut places: SmallVec<[[*mut u8; 2]; 8]> = SmallVec::new();
-        let mut offset = 0;
+        let mut scratch = std::mem::take(&mut run.scratch);
         for &state in &results[..self.states] {
-            let bytes = align_up(layout.operand(state).bytes());
-            // SAFETY: `scratch` asked for as much.
-            places.push([0, bytes].map(|more| unsafe { scratch.add(offset + more) }));
-            offset += 2 * bytes;
+            let mut place = || {
+                let bytes = align_up(layout.operand(state).bytes());
+                let (place, rest) = std::mem::take(&mut scratch).split_at_mut(bytes);
+                scratch = rest;
+                place.as_mut_ptr()
+            };
+            places.push([place(), place()]);
         }
         let bytes_of = |i: usize| layout.operand(results[i]).bytes();
         let state_at = |state: usize, round: usize| -> *const u8 {
@@ -119,7 +122,7 @@ impl Op for Scan {
                     unsafe { TensorMut::new(operand.dtype, operand.shape, to) }
                 })
                 .collect();
-            self.body.run(&layout, &feed, &mut outputs)?;
+            self.body.run(scratch, &layout, &feed, &mut outputs)?;
         }
         if rounds == 0 {
             for (state, to) in addresses[..self.states].iter().enumerate() {
@@ -134,9 +137,10 @@ impl Op for Scan {
         Ok(())
     }
 
-    fn scratch(&self, _: &[Operand<'_>], outputs: &[Operand<'_>], _: &Bindings) -> usize {
+    fn scratch(&self, _: &[Operand<'_>], outputs: &[Operand<'_>], bindings: &Bindings) -> usize {
         let states = outputs[..self.states].iter();
-        states.map(|state| 2 * align_up(state.bytes())).sum()
+        let states: usize = states.map(|state| 2 * align_up(state.bytes())).sum();
+        states + self.body.arena(bindings)
     }
 
     fn for_gradient(&self) -> Option<Arc<dyn Op>> {

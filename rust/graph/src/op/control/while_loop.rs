@@ -34,14 +34,15 @@ impl Op for While {
         let layout = self.body.plan()?.layout_for(run.bindings)?;
         let condition = self.condition.plan()?.layout_for(run.bindings)?;
         let results = &self.body.plan()?.graph().outputs;
-        let (scratch, inputs) = (run.scratch.as_mut_ptr(), run.inputs);
-        let mut offset = 0;
+        let inputs = run.inputs;
+        let mut scratch = std::mem::take(&mut run.scratch);
         // The places of each state: a result and scratch, used in turns.
         let mut places: SmallVec<[[*mut u8; 2]; 8]> = SmallVec::new();
         for (output, &result) in run.outputs.iter_mut().zip(results) {
-            // SAFETY: `scratch` asked for as much.
-            places.push([output.address(), unsafe { scratch.add(offset) }]);
-            offset += align_up(layout.operand(result).bytes());
+            let bytes = align_up(layout.operand(result).bytes());
+            let (place, rest) = std::mem::take(&mut scratch).split_at_mut(bytes);
+            scratch = rest;
+            places.push([output.address(), place.as_mut_ptr()]);
         }
         let state_at = |state: usize, round: u64| -> *const u8 {
             match round {
@@ -58,7 +59,7 @@ impl Op for While {
             let mut goes_on = [0u8];
             // SAFETY: the condition's one result is one byte.
             let mut flag = [unsafe { TensorMut::new(DType::Bool, &[], goes_on.as_mut_ptr()) }];
-            self.condition.run(&condition, &feed, &mut flag)?;
+            self.condition.run(scratch, &condition, &feed, &mut flag)?;
             if goes_on == [0] {
                 break;
             }
@@ -72,7 +73,7 @@ impl Op for While {
                     unsafe { TensorMut::new(operand.dtype, operand.shape, to) }
                 })
                 .collect();
-            self.body.run(&layout, &feed, &mut outputs)?;
+            self.body.run(scratch, &layout, &feed, &mut outputs)?;
             round += 1;
         }
         for (state, (place, &result)) in places.iter().zip(results).enumerate() {
@@ -83,8 +84,10 @@ impl Op for While {
         Ok(())
     }
 
-    fn scratch(&self, _: &[Operand<'_>], outputs: &[Operand<'_>], _: &Bindings) -> usize {
-        outputs.iter().map(|state| align_up(state.bytes())).sum()
+    fn scratch(&self, _: &[Operand<'_>], outputs: &[Operand<'_>], bindings: &Bindings) -> usize {
+        let states: usize = outputs.iter().map(|state| align_up(state.bytes())).sum();
+        let arenas = [&self.condition, &self.body].map(|block| block.arena(bindings));
+        states + arenas[0].max(arenas[1])
     }
 
     fn vjp(&self, _e: &mut dyn Emitter, _vjp: &Vjp<'_>) -> Result<Vec<Option<Value>>> {
