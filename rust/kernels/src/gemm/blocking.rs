@@ -202,7 +202,10 @@ pub fn even_share(items: usize, wanted: usize, rounds: usize, workers: usize) ->
 }
 
 /// Multiply-adds in the time in which an item is packed.
-const PACKED_MACS: usize = 8;
+pub const PACKED_MACS: usize = 8;
+
+/// Multiply-adds in the time in which an item comes that needs no packing.
+pub const READ_MACS: usize = 2;
 
 /// The grid of tasks of a product (of each product of a batch): rows and columns of `C` per task, and the workers that
 /// share them.
@@ -214,12 +217,13 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// The grid of `count` products for at most `threads` workers, whose tasks start at panels.
+    /// The grid of `count` products for at most `threads` workers, whose tasks start at panels; `item_macs` is what an item of `A`
+    /// and one of `B` cost a task.
     pub fn new(
         threads: usize,
         count: usize,
-        panel_rows: usize,
-        panel_columns: usize,
+        [panel_rows, panel_columns]: [usize; 2],
+        item_macs: [usize; 2],
         [m, n, k]: [usize; 3],
     ) -> Grid {
         let macs = m.saturating_mul(n).saturating_mul(k.max(1));
@@ -236,17 +240,17 @@ impl Grid {
             let balanced = (workers * TASKS_PER_WORKER).div_ceil(count);
             balanced.min((macs / TASK_MACS).max(workers.div_ceil(count)))
         };
-        // Every row of tasks packs B again, every column of them packs A again; who takes one task more than others keeps them waiting.
+        // Every row of tasks takes all of B, every column of them all of A; who takes one task more than others keeps them waiting.
         // The cheapest grid of enough tasks, or of half as many again.
         let cost = |down: usize, across: usize| {
             let (rows, columns) = (most_down.div_ceil(down), most_across.div_ceil(across));
             let tasks = most_down.div_ceil(rows) * most_across.div_ceil(columns) * count;
             let longest = tasks.div_ceil(workers) * rows * columns;
             let multiplied = longest.saturating_mul(panel_rows * panel_columns);
-            let packed = (m * across + n * down).saturating_mul(count) / workers;
+            let taken = item_macs[0] * m * across + item_macs[1] * n * down;
             (
                 workers.saturating_sub(tasks),
-                multiplied.saturating_add(PACKED_MACS * packed),
+                multiplied.saturating_add(taken.saturating_mul(count) / workers),
             )
         };
         let (down, across) = (1..=tasks.min(most_down))
@@ -374,13 +378,25 @@ mod tests {
 
     #[test]
     fn grids_cover_and_spread() {
-        let grid = Grid::new(2, 1, 14, 32, [1024, 1024, 1024]);
+        let grid = Grid::new(2, 1, [14, 32], [PACKED_MACS; 2], [1024, 1024, 1024]);
         assert_eq!(grid.workers, 2);
         // Sixteen panels are shared evenly, and so are 32.
-        assert_eq!(Grid::new(2, 1, 14, 32, [32, 512, 784]).columns, 64);
-        assert_eq!(Grid::new(2, 1, 14, 32, [8, 1024, 1024]).columns, 128);
-        assert_eq!(Grid::new(8, 1, 14, 32, [32, 32, 32]).workers, 1);
-        assert_eq!(Grid::new(8, 1000, 14, 32, [32, 32, 32]).workers, 8);
+        assert_eq!(
+            Grid::new(2, 1, [14, 32], [PACKED_MACS; 2], [32, 512, 784]).columns,
+            64
+        );
+        assert_eq!(
+            Grid::new(2, 1, [14, 32], [PACKED_MACS; 2], [8, 1024, 1024]).columns,
+            128
+        );
+        assert_eq!(
+            Grid::new(8, 1, [14, 32], [PACKED_MACS; 2], [32, 32, 32]).workers,
+            1
+        );
+        assert_eq!(
+            Grid::new(8, 1000, [14, 32], [PACKED_MACS; 2], [32, 32, 32]).workers,
+            8
+        );
         for threads in [2, 3, 8, 64] {
             for size in [
                 [1, 4096, 4096],
@@ -388,7 +404,7 @@ mod tests {
                 [32, 1000, 512],
                 [100_000, 64, 576],
             ] {
-                let grid = Grid::new(threads, 1, 14, 32, size);
+                let grid = Grid::new(threads, 1, [14, 32], [PACKED_MACS; 2], size);
                 let tasks = size[0].div_ceil(grid.rows) * size[1].div_ceil(grid.columns);
                 assert!(
                     grid.workers <= threads && tasks <= 4 * TASKS_PER_WORKER * threads,

@@ -163,15 +163,28 @@ pub fn batched<'a, T: Real>(
 
 /// Items of scratch for `count` products of `m` x `n` x `k`.
 pub fn scratch_len<T: Real>(count: usize, m: usize, n: usize, k: usize) -> usize {
-    let shape = Shape::new::<T>(level(), num_threads(), count, [m, n, k]);
+    let work = EVERY_COST.map(|item_macs| {
+        let shape = Shape::new::<T>(level(), num_threads(), count, item_macs, [m, n, k]);
+        shape.others(m * n) + shape.grid.workers * shape.worker_len::<T>()
+    });
     // Some more, to align the first panel; a vector is packed whole.
     let vector = if m == 1 || n == 1 { k } else { 0 };
-    let work = shape.others(m * n) + shape.grid.workers * shape.worker_len::<T>();
-    work.max(vector) + CACHE_LINE / size_of::<T>()
+    work.into_iter().fold(vector, usize::max) + CACHE_LINE / size_of::<T>()
 }
 
 /// Scratch that was measured for more threads than this may be too short for fewer.
 const MAX_THREADS_OF_SCRATCH: usize = 256;
+
+/// What [`Checked::item_macs`] gives.
+const EVERY_COST: [[usize; 2]; 4] = {
+    let [packed, read] = [blocking::PACKED_MACS, blocking::READ_MACS];
+    [
+        [packed, packed],
+        [packed, read],
+        [read, packed],
+        [read, read],
+    ]
+};
 
 /// The items of a panel's row.
 pub(super) fn panel_columns<T>(level: Level) -> usize {
@@ -192,7 +205,13 @@ struct Shape {
 }
 
 impl Shape {
-    fn new<T>(level: Level, threads: usize, count: usize, [m, n, k]: [usize; 3]) -> Shape {
+    fn new<T>(
+        level: Level,
+        threads: usize,
+        count: usize,
+        item_macs: [usize; 2],
+        [m, n, k]: [usize; 3],
+    ) -> Shape {
         let panel_rows = tile(level).rows;
         let panel_columns = panel_columns::<T>(level);
         let slice = if count == 1 {
@@ -202,7 +221,8 @@ impl Shape {
         };
         let slices = k.div_ceil(slice.max(1)).max(1);
         let products = count * slices;
-        let grid = Grid::new(threads, products, panel_rows, panel_columns, [m, n, slice]);
+        let panel = [panel_rows, panel_columns];
+        let grid = Grid::new(threads, products, panel, item_macs, [m, n, slice]);
         let task = [grid.rows.min(m), grid.columns.min(n), slice];
         let blocks = Blocks::new(
             Caches::of_machine(),
@@ -266,10 +286,11 @@ pub(super) fn run_all<'a, T: Real>(
     };
     let skip = scratch.as_ptr().align_offset(CACHE_LINE).min(scratch.len());
     let scratch = &mut scratch[skip..];
+    let item_macs = first.checked(size).item_macs(level);
     // The number of threads may have changed since the scratch was measured: then another cut, which gives the same bits.
     let shape = std::iter::once(num_threads())
         .chain(1..=MAX_THREADS_OF_SCRATCH)
-        .map(|threads| Shape::new::<T>(level, threads, count, size))
+        .map(|threads| Shape::new::<T>(level, threads, count, item_macs, size))
         .find(|shape| shape.others(m * n) + shape.worker_len::<T>() <= scratch.len());
     let shape = shape.expect("the scratch of a product is longer");
     let (others, scratch) = scratch.split_at_mut(shape.others(m * n));
@@ -297,8 +318,8 @@ pub(super) fn run_all<'a, T: Real>(
                 Part {
                     product: product(item).checked(size),
                     shape,
-                    rows: part(task % down, shape.grid.rows, m),
-                    columns: part(task / down, shape.grid.columns, n),
+                    rows: part(task / across, shape.grid.rows, m),
+                    columns: part(task % across, shape.grid.columns, n),
                     depth: part(slice, shape.slice, k),
                     c,
                     c_stride,
@@ -400,6 +421,24 @@ pub(super) struct Checked<'a, T> {
     pub a: Side<'a, T>,
     pub b: Side<'a, T>,
     pub epilogue: Epilogue<'a, T>,
+}
+
+impl<T: Real> Checked<'_, T> {
+    /// What an item of each side costs a task, in multiply-adds.
+    fn item_macs(&self, level: Level) -> [usize; 2] {
+        let lies = match &self.a {
+            Side::Strided(a) => {
+                let [stride, step] = [a.strides().0, a.strides().1];
+                step == 1 && blocking::sets_hold(tile(level).rows, stride * size_of::<T>())
+            }
+            _ => false,
+        };
+        let cost = |lies| match lies {
+            true => blocking::READ_MACS,
+            false => blocking::PACKED_MACS,
+        };
+        [cost(lies), cost(matches!(self.b, Side::Packed(_)))]
+    }
 }
 
 impl<'a, T: Real> Gemm<'a, T> {

@@ -1,5 +1,5 @@
 //! The pieces of a product, for kernels of this crate that run it inside their own loops.
-use simd::{Isa, Level};
+use simd::{Isa, Level, level};
 
 use super::Real;
 pub(crate) use super::blocking::even_share;
@@ -26,6 +26,11 @@ unsafe impl<T: Send> Sync for Shared<T> {}
 /// Rows and columns of the tile of an instruction set, which a panel is as wide as.
 pub(crate) fn sizes<T>(level: Level) -> [usize; 2] {
     [blocking::tile(level).rows, panel_columns::<T>(level)]
+}
+
+/// Whether the rows of a tile, that many bytes apart, can be read side by side.
+pub(crate) fn holds_rows(stride: usize) -> bool {
+    blocking::sets_hold(blocking::tile(level()).rows, stride)
 }
 
 /// Bytes of the second-level cache.

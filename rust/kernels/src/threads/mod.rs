@@ -1,6 +1,6 @@
 //! The one door to threads: a small fork-join pool, its budget of cores, and the floating-point mode of a run.
 //!
-//! A parallel region shares an index range among the calling thread and parked workers by one atomic counter.
+//! A parallel region shares an index range among the calling thread and parked workers ([`Shares`]).
 //! A warm region allocates nothing. A run opens one region after another: while it lives, workers look out for the next one
 //! for a moment before they park ([`Run`]); once it ends nothing spins. A region opened inside another one, or while another
 //! thread uses the pool, runs on its caller, so every caller always makes progress. Threads that must meet between steps are a
@@ -26,6 +26,9 @@ const TASK_COST: usize = if cfg!(test) { 64 } else { 1 << 16 };
 /// Ranges handed out per thread: more balance the load, fewer repeat less of each range's set-up.
 const RANGES_PER_THREAD: usize = 4;
 
+/// Items whose multiples long ranges of an array start at: whole cache lines, whatever the items are.
+const LINE_ITEMS: usize = 64;
+
 /// The number of items, of `item_cost` elementwise operations each, that makes a range worth a thread of its own.
 pub fn grain(item_cost: usize) -> usize {
     TASK_COST.div_ceil(item_cost.max(1))
@@ -49,10 +52,9 @@ pub fn parallel_for(n: usize, grain: usize, body: impl Fn(Range<usize>) + Sync) 
     let ranges = (most / threads).min(RANGES_PER_THREAD) * threads;
     let mut step = n.div_ceil(ranges);
     if step >= 256 {
-        // Long ranges of an array start on its cache lines.
-        step = step.next_multiple_of(64);
+        step = step.next_multiple_of(LINE_ITEMS);
     }
-    Pool::current().run(threads - 1, &Job::new(n, step, &body));
+    Pool::current().run(threads - 1, &Job::new(threads, n, step, &body));
 }
 
 /// [`parallel_for`] over the pieces of `chunk_len` items of `out` (the last may be shorter): `body` takes the index of a
@@ -154,31 +156,88 @@ pub fn share_tasks<T: Send>(
     worker_len: usize,
     body: impl Fn(Tasks<'_>, &mut [T]) + Sync,
 ) {
-    let next = AtomicUsize::new(0);
+    let shares = Shares::new(workers, tasks, 1);
     let scratch = Disjoint::new(scratch);
     parallel_for(workers, 1, |range| {
         for worker in range {
             // SAFETY: one part per worker.
             let part = unsafe { scratch.slice_mut(worker * worker_len..(worker + 1) * worker_len) };
-            body(Tasks { next: &next, tasks }, part);
+            body(Tasks(&shares), part);
         }
     });
 }
 
 /// The tasks that a worker of [`share_tasks`] takes.
-pub struct Tasks<'a> {
-    next: &'a AtomicUsize,
-    tasks: usize,
-}
+pub struct Tasks<'a>(&'a Shares);
 
 impl Iterator for Tasks<'_> {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {
-        let task = self.next.fetch_add(1, Ordering::Relaxed);
-        (task < self.tasks).then_some(task)
+        self.0.take().map(|range| range.start)
     }
 }
+
+/// The most threads that have a share of their own.
+const MOST_SHARES: usize = 16;
+
+/// Items that threads take in turn, `step` at a time. Each thread begins with a share of its own, the same part of every region:
+/// what it wrote in one lies in its core's cache when it reads it in the next. Then it takes from the others' shares.
+struct Shares {
+    /// The first item of each share that nobody took.
+    next: [Line; MOST_SHARES],
+    count: usize,
+    n: usize,
+    step: usize,
+}
+
+impl Shares {
+    fn new(threads: usize, n: usize, step: usize) -> Shares {
+        let shares = Shares {
+            next: Default::default(),
+            count: threads.clamp(1, MOST_SHARES),
+            n,
+            step,
+        };
+        for (share, next) in shares.next.iter().enumerate().take(shares.count) {
+            next.0.store(shares.start(share), Ordering::Relaxed);
+        }
+        shares
+    }
+
+    /// Where a share begins, and the one before it ends.
+    fn start(&self, share: usize) -> usize {
+        let unit = match self.step.is_multiple_of(LINE_ITEMS) {
+            true => LINE_ITEMS,
+            false => 1,
+        };
+        (self.n.div_ceil(unit) * share / self.count * unit).min(self.n)
+    }
+
+    fn take(&self) -> Option<Range<usize>> {
+        let seat = SEAT.get();
+        (seat..seat + self.count).find_map(|share| {
+            let share = share % self.count;
+            let (next, end) = (&self.next[share].0, self.start(share + 1));
+            if next.load(Ordering::Relaxed) >= end {
+                return None;
+            }
+            let start = next.fetch_add(self.step, Ordering::Relaxed);
+            (start < end).then(|| start..(start + self.step).min(end))
+        })
+    }
+
+    /// Leaves nothing to take.
+    fn clear(&self) {
+        let shares = self.next.iter();
+        shares.for_each(|next| next.0.store(self.n, Ordering::Relaxed));
+    }
+}
+
+/// A number on a cache line of its own.
+#[derive(Default)]
+#[repr(align(64))]
+struct Line(AtomicUsize);
 
 // ---------------------------------------------------------------------------------------------------------------------
 // The budget of cores
@@ -261,24 +320,22 @@ fn physical_cores() -> Option<usize> {
 thread_local! {
     /// Whether this thread is at work in a region: what it opens then runs inline.
     static IN_REGION: Cell<bool> = const { Cell::new(false) };
+    /// Which of the pool's workers this thread is, counted from 1; callers are 0.
+    static SEAT: Cell<usize> = const { Cell::new(0) };
 }
 
 /// One region: the ranges of `0..n`, taken in turn by whoever works on it.
 struct Job<'a> {
-    next: AtomicUsize,
-    n: usize,
-    step: usize,
+    shares: Shares,
     body: &'a (dyn Fn(Range<usize>) + Sync),
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     control: Control,
 }
 
 impl<'a> Job<'a> {
-    fn new(n: usize, step: usize, body: &'a (dyn Fn(Range<usize>) + Sync)) -> Self {
+    fn new(threads: usize, n: usize, step: usize, body: &'a (dyn Fn(Range<usize>) + Sync)) -> Self {
         Job {
-            next: AtomicUsize::new(0),
-            n,
-            step,
+            shares: Shares::new(threads, n, step),
             body,
             panic: Mutex::new(None),
             control: float_control(),
@@ -289,17 +346,13 @@ impl<'a> Job<'a> {
     fn work(&self) {
         let nested = IN_REGION.replace(true);
         let done = catch_unwind(AssertUnwindSafe(|| {
-            loop {
-                let start = self.next.fetch_add(self.step, Ordering::Relaxed);
-                if start >= self.n {
-                    break;
-                }
-                (self.body)(start..(start + self.step).min(self.n));
+            while let Some(range) = self.shares.take() {
+                (self.body)(range);
             }
         }));
         IN_REGION.set(nested);
         if let Err(panic) = done {
-            self.next.store(self.n, Ordering::Relaxed);
+            self.shares.clear();
             lock(&self.panic).get_or_insert(panic);
         }
     }
@@ -407,12 +460,13 @@ impl Pool {
         let mut state = lock(&self.state);
         if state.job.is_some() {
             drop(state);
-            return (job.body)(0..job.n);
+            return (job.body)(0..job.shares.n);
         }
         while state.workers < helpers {
+            let seat = state.workers + 1;
             let worker = std::thread::Builder::new()
                 .name("cornu".into())
-                .spawn(|| self.serve());
+                .spawn(move || self.serve(seat));
             if worker.is_err() {
                 // No more threads to be had: those there are do the work.
                 break;
@@ -448,7 +502,8 @@ impl Pool {
     }
 
     /// A worker's life.
-    fn serve(&'static self) {
+    fn serve(&'static self, seat: usize) {
+        SEAT.set(seat);
         let mut state = lock(&self.state);
         loop {
             if let (Some(job), 1..) = (state.job, state.seats) {
@@ -624,6 +679,25 @@ pub(crate) mod tests {
                 }
             });
         }
+    }
+
+    #[test]
+    fn a_thread_begins_with_its_own_share() {
+        let taken = |threads, n, step, seat| {
+            SEAT.set(seat);
+            let shares = Shares::new(threads, n, step);
+            let ranges: Vec<_> = std::iter::from_fn(|| shares.take()).collect();
+            SEAT.set(0);
+            ranges
+        };
+        assert_eq!(taken(1, 5, 2, 0), [0..2, 2..4, 4..5]);
+        assert_eq!(taken(2, 10, 3, 0), [0..3, 3..5, 5..8, 8..10]);
+        assert_eq!(taken(2, 10, 3, 1), [5..8, 8..10, 0..3, 3..5]);
+        assert_eq!(taken(2, 1, 1, 3), std::slice::from_ref(&(0..1)));
+        // Long ranges keep to cache lines.
+        let long = [320..576, 576..700, 0..256, 256..320];
+        assert_eq!(taken(2, 700, 256, 1), long);
+        assert_eq!(taken(40, 64, 1, 39).len(), 64);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::{lock, look_out, num_threads, parallel_for};
+use super::{Line, lock, look_out, num_threads, parallel_for};
 
 /// The most members of a team: each looks at all the others when they meet.
 const MOST_MEMBERS: usize = 16;
@@ -38,11 +38,6 @@ pub fn team(most: usize, body: &(dyn Fn(&Member<'_>) + Sync)) {
         resume_unwind(panic);
     }
 }
-
-/// A number on a cache line of its own.
-#[derive(Default)]
-#[repr(align(64))]
-struct Line(AtomicUsize);
 
 #[derive(Default)]
 struct Team {

@@ -10,7 +10,7 @@ use std::ops::Range;
 use simd::{Isa, Task, dispatch_at, level};
 
 use super::Pass;
-use super::geometry::Geometry;
+use super::geometry::{Geometry, SPATIAL};
 use super::products::Product;
 use crate::activation::Activation;
 use crate::gemm::Real;
@@ -33,7 +33,8 @@ const TASKS_PER_WORKER: usize = 3;
 /// Items to the next cache line, at most.
 const ALIGNMENT: usize = 16;
 
-/// Whether the products of a pass can be read so: lines are long, and a window has few runs.
+/// Whether the products of a pass can be read so: lines are long, a window has few runs, and positions of single points, which the
+/// kernel meets once each, don't push each other out of the first-level cache.
 pub fn suits(pass: Pass, geometry: &Geometry) -> bool {
     let positions = match pass {
         Pass::InputGradient => geometry.window.input[2] / geometry.window.strides[2],
@@ -47,7 +48,9 @@ pub fn suits(pass: Pass, geometry: &Geometry) -> bool {
         } else {
             window.size[2]
         };
-    positions >= LEAST_POSITIONS && runs <= SEGMENTS
+    let step = geometry.channels * window.strides[2] * size_of::<f32>();
+    let held = pass != Pass::Forward || window.size != [1; SPATIAL] || panels::holds_rows(step);
+    positions >= LEAST_POSITIONS && runs <= SEGMENTS && held
 }
 
 /// How a product is cut.
