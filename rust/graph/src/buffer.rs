@@ -46,7 +46,8 @@ impl Buffer {
 
     fn allocate(len: usize, zero: bool) -> Result<Buffer> {
         let refused = || Error::Memory(format!("{len} bytes cannot be allocated"));
-        let layout = Layout::from_size_align(len.max(1), ALIGN).map_err(|_| refused())?;
+        // Whole cache lines, so that blocks of almost one size serve each other.
+        let layout = Layout::from_size_align(align_up(len.max(1)), ALIGN).map_err(|_| refused())?;
         let fresh = || {
             // SAFETY: the layout has a size of at least 1.
             NonNull::new(unsafe {
@@ -121,18 +122,17 @@ impl Drop for Buffer {
     }
 }
 
-/// Large blocks that nobody holds wait for the next buffer of their size: a fresh one costs the system's clearing of each page,
-/// more than most steps that write it.
+/// Blocks that nobody holds wait for the next buffer of their size. A fresh large one costs the system's clearing of each page, more
+/// than most steps that write it; a fresh small one, as it is aligned, more than a call of a small op.
 mod shelf {
     use std::alloc::{Layout, dealloc};
+    use std::cell::RefCell;
     use std::collections::VecDeque;
     use std::ptr::NonNull;
     use std::sync::Mutex;
 
     /// Bytes from which on a block comes from the system by itself.
     const LARGE: usize = 128 << 10;
-    /// Bytes that wait at most.
-    const ROOM: usize = 64 << 20;
 
     struct Block {
         data: NonNull<u8>,
@@ -149,16 +149,73 @@ mod shelf {
         }
     }
 
-    /// The blocks, the latest at the end, and their bytes. Where another thread is at it, blocks go past: nobody waits.
-    static BLOCKS: Mutex<(VecDeque<Block>, usize)> = Mutex::new((VecDeque::new(), 0));
+    /// What waits, the latest at the end.
+    struct Shelf {
+        blocks: VecDeque<Block>,
+        bytes: usize,
+        /// The most blocks and bytes that wait.
+        room: (usize, usize),
+    }
+
+    impl Shelf {
+        const fn new(room: (usize, usize)) -> Shelf {
+            Shelf {
+                blocks: VecDeque::new(),
+                bytes: 0,
+                room,
+            }
+        }
+
+        fn take(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+            let place = self
+                .blocks
+                .iter()
+                .rposition(|block| block.layout == layout)?;
+            let block = std::mem::ManuallyDrop::new(self.blocks.remove(place)?);
+            self.bytes -= layout.size();
+            Some(block.data)
+        }
+
+        fn put(&mut self, block: Block) {
+            if block.layout.size() > self.room.1 {
+                return;
+            }
+            self.bytes += block.layout.size();
+            self.blocks.push_back(block);
+            while (self.blocks.len() > self.room.0 || self.bytes > self.room.1)
+                && let Some(oldest) = self.blocks.pop_front()
+            {
+                self.bytes -= oldest.layout.size();
+            }
+        }
+
+        fn clear(&mut self) {
+            *self = Shelf::new(self.room);
+        }
+    }
+
+    /// Where another thread is at it, blocks go past: nobody waits.
+    static LARGE_BLOCKS: Mutex<Shelf> = Mutex::new(Shelf::new((usize::MAX, 64 << 20)));
+
+    thread_local! {
+        /// So few that a search among them costs less than the system's allocation.
+        static SMALL_BLOCKS: RefCell<Shelf> = const { RefCell::new(Shelf::new((32, 256 << 10))) };
+    }
+
+    /// Gives the shelf for blocks of so many bytes, unless it can't be had now.
+    fn with_shelf<T>(bytes: usize, body: impl FnOnce(&mut Shelf) -> T) -> Option<T> {
+        if bytes >= LARGE {
+            return Some(body(&mut *LARGE_BLOCKS.try_lock().ok()?));
+        }
+        // The shelf of a thread that ends is gone before its last buffers.
+        SMALL_BLOCKS
+            .try_with(|shelf| body(&mut shelf.borrow_mut()))
+            .ok()
+    }
 
     /// A block of that layout, if one waits.
     pub fn take(layout: Layout) -> Option<NonNull<u8>> {
-        let mut held = BLOCKS.try_lock().ok().filter(|_| layout.size() >= LARGE)?;
-        let place = held.0.iter().rposition(|block| block.layout == layout)?;
-        let block = std::mem::ManuallyDrop::new(held.0.remove(place)?);
-        held.1 -= layout.size();
-        Some(block.data)
+        with_shelf(layout.size(), |shelf| shelf.take(layout))?
     }
 
     /// Puts a block on the shelf, or gives it back to the system.
@@ -167,24 +224,13 @@ mod shelf {
     /// `data` came from `alloc` with that layout, and nobody uses it any more.
     pub unsafe fn put(data: NonNull<u8>, layout: Layout) {
         let block = Block { data, layout };
-        if !(LARGE..=ROOM).contains(&layout.size()) {
-            return;
-        }
-        if let Ok(mut held) = BLOCKS.try_lock() {
-            held.0.push_back(block);
-            held.1 += layout.size();
-            while held.1 > ROOM
-                && let Some(oldest) = held.0.pop_front()
-            {
-                held.1 -= oldest.layout.size();
-            }
-        }
+        with_shelf(layout.size(), |shelf| shelf.put(block));
     }
 
     /// Gives all blocks back to the system.
     pub fn clear() {
-        if let Ok(mut held) = BLOCKS.try_lock() {
-            *held = (VecDeque::new(), 0);
+        for bytes in [0, LARGE] {
+            with_shelf(bytes, Shelf::clear);
         }
     }
 }
@@ -200,8 +246,8 @@ mod tests {
 
     /// Sizes that no other test has.
     #[test]
-    fn large_blocks_are_used_again() {
-        for (bytes, again) in [(1_000_003, true), (1003, false), (100_000_003, false)] {
+    fn blocks_are_used_again() {
+        for (bytes, again) in [(1_000_003, true), (1003, true), (100_000_003, false)] {
             let address = |buffer: &Buffer| buffer.as_ptr() as usize;
             let first = Buffer::new(bytes).unwrap();
             let held = Buffer::new(bytes).unwrap();
@@ -214,6 +260,22 @@ mod tests {
                 assert_eq!(address(&next), place);
             }
         }
+    }
+
+    /// More than a shelf holds, some of which another thread gives back as it ends.
+    #[test]
+    fn many_small_blocks_are_each_of_one_buffer() {
+        let make = || -> Vec<Buffer> { (0..100).map(|i| Buffer::new(64 * i).unwrap()).collect() };
+        drop(make());
+        let held = make();
+        let moved = std::thread::spawn(move || drop(held));
+        let buffers = make();
+        moved.join().unwrap();
+        let mut places: Vec<*const u8> = buffers.iter().map(Buffer::as_ptr).collect();
+        places.sort_unstable();
+        places.dedup();
+        assert_eq!(places.len(), buffers.len());
+        assert!(places.iter().all(|place| place.align_offset(ALIGN) == 0));
     }
 
     #[test]
