@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kernels::activation::{SELU_ALPHA, SELU_SCALE};
 use kernels::elementwise::{Op as Function, Operand, Program};
 use num_complex::Complex;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::term::{Term, Terms};
 use super::{Attrs, Family, Op, Run, Vjp, expect_operands};
@@ -76,15 +76,12 @@ impl Elementwise {
         }))
     }
 
-    fn program(&self, dtypes: &[DType]) -> Result<Program> {
-        let program = match self.parameter {
-            Some(parameter) => Program::with_parameter(self.function, dtypes[0], parameter),
-            None => Program::single(self.function, dtypes),
-        };
-        program.map_err(|_| {
-            let (name, dtype) = (self.function.name(), dtypes[dtypes.len() - 1]);
-            Error::Type(format!("{name} is not defined for {dtype}"))
-        })
+    /// The error for operands that the function does not take.
+    fn undefined(&self, dtype: DType) -> Error {
+        Error::Type(format!(
+            "{} is not defined for {dtype}",
+            self.function.name()
+        ))
     }
 }
 
@@ -103,24 +100,25 @@ impl Op for Elementwise {
     fn infer(&self, inputs: &[&Spec]) -> Result<Specs> {
         let arity = self.function.arity() - usize::from(self.parameter.is_some());
         expect_operands(inputs, arity..=arity)?;
-        let dtypes: SmallVec<[DType; 3]> = inputs.iter().map(|spec| spec.dtype).collect();
         let condition = usize::from(self.function == Function::Where);
-        if condition == 1 && dtypes[0] != DType::Bool {
-            return type_error!("the condition must be bool, got {}", dtypes[0]);
+        if condition == 1 && inputs[0].dtype != DType::Bool {
+            return type_error!("the condition must be bool, got {}", inputs[0].dtype);
         }
-        if dtypes[condition..]
-            .iter()
-            .any(|dtype| *dtype != dtypes[condition])
-        {
-            let names: SmallVec<[&str; 3]> = dtypes.iter().map(|dtype| dtype.name()).collect();
+        let dtype = inputs[condition].dtype;
+        if inputs[condition..].iter().any(|spec| spec.dtype != dtype) {
+            let names: SmallVec<[&str; 3]> = inputs.iter().map(|spec| spec.dtype.name()).collect();
             return type_error!("operands must share a dtype, got {}", names.join(", "));
         }
         let mut shape = inputs[0].shape.clone();
         for input in &inputs[1..] {
-            shape = shape.broadcast(&input.shape)?;
+            if shape != input.shape {
+                shape = shape.broadcast(&input.shape)?;
+            }
         }
-        let dtype = self.program(&dtypes)?.output_dtype(0);
-        Ok(std::iter::once(Spec { dtype, shape }).collect())
+        let Ok((_, dtype)) = Program::resolve(self.function, dtype) else {
+            return Err(self.undefined(dtype));
+        };
+        Ok(smallvec![Spec { dtype, shape }])
     }
 
     fn by_rows(&self, inputs: &[&Spec], batched: &[bool]) -> bool {
@@ -129,7 +127,9 @@ impl Op for Elementwise {
 
     fn run(&self, run: &mut Run<'_, '_>) -> Result<()> {
         let dtypes: SmallVec<[DType; 3]> = run.inputs.iter().map(|x| x.dtype).collect();
-        run_program(&self.program(&dtypes)?, run);
+        let program = Program::single(self.function, &dtypes, self.parameter)
+            .map_err(|_| self.undefined(dtypes[dtypes.len() - 1]))?;
+        run_program(&program, run);
         Ok(())
     }
 

@@ -35,7 +35,7 @@ pub use program::{Instruction, Operand, Program, Unsupported, Value};
 /// Panics when `op` does not take this type or its result is of another one, and when a length is not that of its shape.
 pub fn apply<T: Element>(op: Op, shape: &[usize], inputs: &[(&[T], &[usize])], out: &mut [T]) {
     let dtypes: SmallVec<[DType; 3]> = inputs.iter().map(|_| T::DTYPE).collect();
-    let program = Program::single(op, &dtypes).expect("a type that the function takes");
+    let program = Program::single(op, &dtypes, None).expect("a type that the function takes");
     assert_eq!(program.output_dtype(0), T::DTYPE);
     assert_eq!(out.len(), shape.iter().product::<usize>());
     let operands: SmallVec<[Operand; 3]> = inputs

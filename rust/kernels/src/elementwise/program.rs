@@ -2,7 +2,7 @@
 use std::mem::MaybeUninit;
 
 use num_complex::Complex;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::convert::convert;
 use super::{Compute, Op, complex, float32, float64, integer};
@@ -238,42 +238,57 @@ impl Program {
         })
     }
 
-    /// `op` of operands of these dtypes.
+    /// The function that `op` is of operands of a dtype, and the dtype of its result.
     ///
-    /// A condition is bool, and so is what a predicate yields; all else is of one dtype, but for the parts of complex numbers.
-    pub fn single(op: Op, inputs: &[DType]) -> Result<Program, Unsupported> {
-        let dtype = inputs[inputs.len() - 1];
-        let args: SmallVec<[Value; 3]> = (0..op.arity()).map(Value::Input).collect();
-        let result = match op {
-            _ if op.is_predicate() => DType::Bool,
-            _ if op.is_real_valued() => dtype.real(),
-            _ => dtype,
-        };
+    /// What a predicate yields is bool; all else is of the operands' dtype, but for the parts of complex numbers.
+    pub fn resolve(op: Op, dtype: DType) -> Result<(Op, DType), Unsupported> {
         // Of a bool, `not` has one meaning.
         let op = if op == Op::BitwiseNot && dtype == DType::Bool {
             Op::LogicalNot
         } else {
             op
         };
-        Program::new(
-            Compute::of(dtype),
-            inputs,
-            &[Instruction::new(op, &args)],
-            &[(Value::Result(0), result)],
-        )
+        let compute = Compute::of(dtype);
+        if !op.is_defined_for(compute) {
+            return Err(Unsupported::Function(op, compute));
+        }
+        let result = match op {
+            _ if op.is_predicate() => DType::Bool,
+            _ if op.is_real_valued() => dtype.real(),
+            _ => dtype,
+        };
+        Ok((op, result))
     }
 
-    /// `op` of a tensor with its parameter.
-    pub fn with_parameter(op: Op, dtype: DType, parameter: f64) -> Result<Program, Unsupported> {
-        Program::new(
-            Compute::of(dtype),
-            &[dtype],
-            &[Instruction::new(
-                op,
-                &[Value::Input(0), Value::Constant(parameter)],
-            )],
-            &[(Value::Result(0), dtype)],
-        )
+    /// `op` of operands of these dtypes, the last of which is that of all but a condition, and then of its parameter, if it has one.
+    pub fn single(
+        op: Op,
+        inputs: &[DType],
+        parameter: Option<f64>,
+    ) -> Result<Program, Unsupported> {
+        let dtype = inputs[inputs.len() - 1];
+        let (op, result) = Program::resolve(op, dtype)?;
+        let (compute, arity) = (Compute::of(dtype), op.arity());
+        assert_eq!(
+            inputs.len() + usize::from(parameter.is_some()),
+            arity,
+            "operands of {}",
+            op.name()
+        );
+        // One step needs no registers to be assigned: it reads what there is, in order.
+        let step = Step {
+            op,
+            args: std::array::from_fn(|i| i.min(arity - 1) as u8),
+            out: arity as u8,
+        };
+        Ok(Program {
+            compute,
+            inputs: SmallVec::from_slice(inputs),
+            constants: SmallVec::from_slice(parameter.as_slice()),
+            steps: smallvec![step],
+            outputs: smallvec![(step.out, result, result == compute.dtype())],
+            slots: arity + 1,
+        })
     }
 
     /// The conversion from one dtype to another.
@@ -310,13 +325,14 @@ impl Program {
         // One more register holds what is converted next.
         let most = (ARENA - 64) / (self.slots * width + widest);
         let mut piece = (most / 64 * 64).clamp(16, MAX_PIECE).min(len);
-        let reads: SmallVec<[Read; 4]> = (inputs.iter().zip(&self.inputs))
-            .map(|(x, dtype)| Read {
+        let mut reads = SmallVec::<[Read; 4]>::new();
+        for (x, dtype) in inputs.iter().zip(&self.inputs) {
+            reads.push(Read {
                 data: x.data,
                 dtype: *dtype,
                 pattern: Pattern::new(x.shape, shape, len),
-            })
-            .collect();
+            });
+        }
         // A short row is laid out as often as it fits, once.
         if let Some(period) = reads
             .iter()

@@ -349,6 +349,32 @@ proptest! {
 }
 
 /// y = relu(x * scale + shift), truth = y > 0.5, on float16 and a bool mask.
+/// What is written down for one function is what the general way finds.
+#[test]
+fn a_single_function_is_a_program_of_one_step() {
+    for (&op, dtype) in Op::ALL
+        .iter()
+        .flat_map(|op| DType::ALL.map(|dtype| (op, dtype)))
+    {
+        let condition = (op == Op::Where).then_some(DType::Bool);
+        let others = op.arity() - usize::from(condition.is_some());
+        let inputs: Vec<DType> = (condition.into_iter())
+            .chain(std::iter::repeat_n(dtype, others))
+            .collect();
+        let single = Program::single(op, &inputs, None);
+        let resolved = Program::resolve(op, dtype);
+        assert_eq!(single.is_ok(), resolved.is_ok());
+        let (Ok(single), Ok((function, result))) = (single, resolved) else {
+            continue;
+        };
+        let args: Vec<Value> = (0..op.arity()).map(Value::Input).collect();
+        let code = [Instruction::new(function, &args)];
+        let outputs = [(Value::Result(0), result)];
+        let program = Program::new(Compute::of(dtype), &inputs, &code, &outputs).unwrap();
+        assert_eq!(format!("{single:?}"), format!("{program:?}"), "{op:?}");
+    }
+}
+
 fn chain() -> Program {
     use Value::*;
     Program::new(
