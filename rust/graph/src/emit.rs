@@ -4,13 +4,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
+use smallvec::{Array, SmallVec, smallvec};
 
 use crate::buffer::Buffer;
 use crate::op::{Op, Operand, Run};
-use crate::tensor::{Fresh, Sizes, TensorMut, TensorRef};
+use crate::tensor::{Fresh, TensorMut, TensorRef};
 use crate::value::Kind;
-use crate::{Bindings, Result, Spec, Tensor, Value, Values, tape, trace, value_error};
+use crate::{Bindings, Error, Result, Spec, Specs, Tensor, Value, Values, tape, trace};
 
 /// What gradient rules and passes build computations with.
 pub trait Emitter {
@@ -67,12 +67,10 @@ pub fn apply(op: Arc<dyn Op>, inputs: &[&Value]) -> Result<Values> {
 /// As [`apply`], with the outputs that serve the gradient; and how many are visible.
 pub(crate) fn apply_all(op: Arc<dyn Op>, inputs: &[&Value]) -> Result<(Values, usize)> {
     let watched = tape::is_watching(inputs);
-    let op = match op.for_gradient() {
-        Some(richer) if watched => richer,
-        _ => op,
-    };
+    let richer = if watched { op.for_gradient() } else { None };
+    let op = richer.unwrap_or(op);
     let name = op.name();
-    let specs: SmallVec<[&Spec; 4]> = inputs.iter().map(|value| value.spec()).collect();
+    let specs: SmallVec<[&Spec; 4]> = few(inputs.iter().map(|value| value.spec()));
     let inferred = op.infer(&specs).map_err(|e| e.in_op(name))?;
     let symbolic = || {
         inferred
@@ -87,7 +85,7 @@ pub(crate) fn apply_all(op: Arc<dyn Op>, inputs: &[&Value]) -> Result<(Values, u
     let outputs: Values = if traced {
         trace::record(op.clone(), inputs, inferred)?
     } else {
-        compute(op.as_ref(), inputs, &inferred).map_err(|e| e.in_op(name))?
+        compute(op.as_ref(), inputs, inferred).map_err(|e| e.in_op(name))?
     };
     let visible = op.visible_outputs();
     if watched {
@@ -103,44 +101,49 @@ thread_local! {
 }
 
 /// Runs an op on tensors in memory.
-fn compute(op: &dyn Op, inputs: &[&Value], inferred: &[Spec]) -> Result<Values> {
-    let tensors: SmallVec<[&Tensor; 4]> = inputs
-        .iter()
-        .map(|value| value.require())
-        .collect::<Result<_>>()?;
-    if op.is_alias() {
-        let Some(shape) = inferred[0].shape.known() else {
-            return value_error!("the result's shape {} is not known", inferred[0].shape);
-        };
-        let tensor = tensors[0].reshaped(&shape);
-        return Ok(std::iter::once(Value::concrete(tensor)).collect());
+fn compute(op: &dyn Op, inputs: &[&Value], mut inferred: Specs) -> Result<Values> {
+    let mut tensors: SmallVec<[&Tensor; 4]> = SmallVec::new();
+    for input in inputs {
+        tensors.push(input.require()?);
     }
-    let mut shapes: SmallVec<[Sizes; 2]> = SmallVec::new();
-    for spec in inferred {
-        let Some(shape) = spec.shape.known() else {
-            return value_error!("the result's shape {} is not known", spec.shape);
-        };
-        shapes.push(shape);
+    let shape_of = |spec: &Spec| {
+        let unknown = || Error::Value(format!("the result's shape {} is not known", spec.shape));
+        spec.shape.known().ok_or_else(unknown)
+    };
+    let mut results = if op.is_alias() {
+        smallvec![tensors[0].reshaped(&shape_of(&inferred[0])?)]
+    } else {
+        let mut results = Fresh::default();
+        for spec in &inferred {
+            results.push(spec.dtype, &shape_of(spec)?)?;
+        }
+        run_on(op, &tensors, &mut results.views())?;
+        results.into_tensors()
+    };
+    let values = inferred.drain(..).zip(results.drain(..));
+    Ok(few(
+        values.map(|(spec, tensor)| Value::computed(spec, tensor))
+    ))
+}
+
+/// A few items, for which `collect` would reserve and check more than they cost.
+fn few<A: Array>(items: impl Iterator<Item = A::Item>) -> SmallVec<A> {
+    let mut all = SmallVec::new();
+    for item in items {
+        all.push(item);
     }
-    let dtypes = inferred.iter().map(|spec| spec.dtype);
-    let mut results = Fresh::new(dtypes.zip(shapes.iter().map(|shape| &shape[..])))?;
-    run_on(op, &tensors, &mut results.views())?;
-    Ok(results
-        .into_tensors()
-        .into_iter()
-        .map(Value::concrete)
-        .collect())
+    all
 }
 
 /// Runs an op's kernel from tensors into new ones.
 fn run_on<'a>(op: &dyn Op, tensors: &[&'a Tensor], outputs: &mut [TensorMut<'a>]) -> Result<()> {
     let operand = |dtype, shape| Operand { dtype, shape };
     let bindings = Bindings::default();
-    let inputs: SmallVec<[TensorRef<'_>; 4]> = tensors.iter().map(|tensor| tensor.view()).collect();
+    let inputs: SmallVec<[TensorRef<'_>; 4]> = few(tensors.iter().map(|tensor| tensor.view()));
     let in_sizes: SmallVec<[Operand<'_>; 4]> =
-        inputs.iter().map(|x| operand(x.dtype, x.shape)).collect();
+        few(inputs.iter().map(|x| operand(x.dtype, x.shape)));
     let out_sizes: SmallVec<[Operand<'_>; 2]> =
-        outputs.iter().map(|y| operand(y.dtype, y.shape)).collect();
+        few(outputs.iter().map(|y| operand(y.dtype, y.shape)));
     let need = op.scratch(&in_sizes, &out_sizes, &bindings);
     let scratch = SCRATCH.with(|held| held.borrow_mut().take());
     let scratch = match scratch {

@@ -38,7 +38,11 @@ impl Shape {
 
     /// The sizes, when all are known.
     pub fn known(&self) -> Option<SmallVec<[usize; 6]>> {
-        self.0.iter().map(Dim::known).collect()
+        let mut sizes = SmallVec::new();
+        for dim in &self.0 {
+            sizes.push(dim.known()?);
+        }
+        Some(sizes)
     }
 
     /// The sizes under `bindings`.

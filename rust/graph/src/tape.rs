@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
 use smallvec::SmallVec;
@@ -20,13 +21,35 @@ struct Entry {
     outputs: Values,
 }
 
+/// Hashes identities, which are counted and so need no protection from collisions.
+#[derive(Default)]
+struct ByIdentity(u64);
+
+impl Hasher for ByIdentity {
+    fn write_u64(&mut self, id: u64) {
+        // A table chooses the place by the low bits, and tells its neighbours apart by the highest.
+        self.0 = id.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("identities are u64")
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+type Ids = HashSet<u64, BuildHasherDefault<ByIdentity>>;
+type ById<T> = HashMap<u64, T, BuildHasherDefault<ByIdentity>>;
+
 struct State {
     watch_variables: bool,
     /// Identities of values whose changes matter: watched ones, reads of watched variables, and what came of them.
-    watched: HashSet<u64>,
-    watched_variables: HashSet<u64>,
+    watched: Ids,
+    watched_variables: Ids,
     /// The values that each variable was read as.
-    reads: HashMap<u64, Vec<Value>>,
+    reads: ById<Vec<Value>>,
     entries: Vec<Entry>,
 }
 
@@ -134,9 +157,9 @@ impl Tape {
     pub fn new(watch_variables: bool) -> Tape {
         Tape(Rc::new(RefCell::new(State {
             watch_variables,
-            watched: HashSet::new(),
-            watched_variables: HashSet::new(),
-            reads: HashMap::new(),
+            watched: Ids::default(),
+            watched_variables: Ids::default(),
+            reads: ById::default(),
             entries: Vec::new(),
         })))
     }
@@ -239,8 +262,8 @@ impl Tape {
             })
             .collect();
         // What depends on a source, walking forward.
-        let mut reached: HashSet<u64> = reads.iter().flatten().map(Value::id).collect();
-        let kept: HashSet<u64> = reached.clone();
+        let mut reached: Ids = reads.iter().flatten().map(Value::id).collect();
+        let kept: Ids = reached.clone();
         let useful: Vec<bool> = entries
             .iter()
             .map(|entry| {
@@ -260,7 +283,7 @@ impl Tape {
                 useful
             })
             .collect();
-        let mut grads: HashMap<u64, Value> = HashMap::new();
+        let mut grads: ById<Value> = ById::default();
         for (target, seed) in targets.iter().zip(seeds) {
             if !target.dtype().is_float() && !target.dtype().is_complex() {
                 continue;
@@ -340,12 +363,7 @@ impl Tape {
     }
 }
 
-fn accumulate(
-    e: &mut dyn Emitter,
-    grads: &mut HashMap<u64, Value>,
-    of: &Value,
-    grad: Value,
-) -> Result<()> {
+fn accumulate(e: &mut dyn Emitter, grads: &mut ById<Value>, of: &Value, grad: Value) -> Result<()> {
     let total = match grads.get(&of.id()) {
         Some(sum) => elementwise::add(e, sum, &grad)?,
         None => grad,

@@ -40,7 +40,7 @@ impl Tensor {
         let buffer = make(bytes_of(dtype, shape)?).map_err(|_| no_memory(dtype, shape))?;
         Ok(Tensor {
             dtype,
-            shape: shape.into(),
+            shape: Sizes::from_slice(shape),
             buffer: Arc::new(buffer),
         })
     }
@@ -147,7 +147,7 @@ impl Tensor {
         debug_assert_eq!(self.size(), shape.iter().product::<usize>());
         Tensor {
             dtype: self.dtype,
-            shape: shape.into(),
+            shape: Sizes::from_slice(shape),
             buffer: self.buffer.clone(),
         }
     }
@@ -179,16 +179,29 @@ impl Tensor {
 }
 
 /// New tensors, for a kernel to write.
+#[derive(Default)]
 pub struct Fresh(SmallVec<[Tensor; 2]>);
 
 impl Fresh {
+    /// Adds a tensor of unspecified content.
+    ///
+    /// # Errors
+    /// `Error::Memory` when there is not enough.
+    pub fn push(&mut self, dtype: DType, shape: &[usize]) -> Result<()> {
+        self.0.push(Tensor::empty(dtype, shape)?);
+        Ok(())
+    }
+
     /// Tensors of these dtypes and shapes, of unspecified content.
     ///
     /// # Errors
     /// `Error::Memory` when there is not enough.
     pub fn new<'a>(specs: impl Iterator<Item = (DType, &'a [usize])>) -> Result<Fresh> {
-        let tensors = specs.map(|(dtype, shape)| Tensor::empty(dtype, shape));
-        Ok(Fresh(tensors.collect::<Result<_>>()?))
+        let mut fresh = Fresh::default();
+        for (dtype, shape) in specs {
+            fresh.push(dtype, shape)?;
+        }
+        Ok(fresh)
     }
 
     /// Views to write.

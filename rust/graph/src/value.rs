@@ -50,6 +50,12 @@ impl Value {
         Value::new(tensor.spec(), Kind::Concrete(tensor))
     }
 
+    /// A value in memory, of a spec that is known already.
+    pub(crate) fn computed(spec: Spec, tensor: Tensor) -> Value {
+        debug_assert!(spec == tensor.spec());
+        Value::new(spec, Kind::Concrete(tensor))
+    }
+
     /// A value of a trace.
     pub fn traced(spec: Spec, trace: u64, index: usize) -> Value {
         Value::new(spec, Kind::Traced(trace, index))

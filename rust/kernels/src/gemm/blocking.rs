@@ -251,14 +251,18 @@ impl Grid {
                 multiplied.saturating_add(taken.saturating_mul(count) / workers),
             )
         };
-        let (down, across) = (1..=tasks.min(most_down))
-            .flat_map(|down| {
-                let across = tasks.div_ceil(down);
-                let most = (across + across / 2).min(most_across);
-                (across.min(most)..=most).map(move |across| (down, across))
-            })
-            .min_by_key(|&(down, across)| cost(down, across))
-            .expect("at least one task");
+        let grids = (1..=tasks.min(most_down)).flat_map(|down| {
+            let across = tasks.div_ceil(down);
+            let most = (across + across / 2).min(most_across);
+            (across.min(most)..=most).map(move |across| (down, across))
+        });
+        let (down, across) = if tasks == 1 {
+            (1, 1)
+        } else {
+            grids
+                .min_by_key(|&(down, across)| cost(down, across))
+                .expect("at least one task")
+        };
         Grid {
             rows: m.div_ceil(down).max(1).next_multiple_of(panel_rows),
             columns: n.div_ceil(across).max(1).next_multiple_of(panel_columns),
