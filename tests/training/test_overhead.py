@@ -1,4 +1,4 @@
-"""How much Python runs around a plan: counted calls, which no load of the machine changes."""
+"""How much Python runs around a plan or an op: counted calls, which no load changes."""
 
 import sys
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import cornu
-from cornu import layers
+from cornu import layers, ops
 
 X = np.ones((1, 8), "float32")
 Y = np.zeros((1,), "int32")
@@ -50,3 +50,28 @@ def test_a_warm_call_runs_little_python(way, most):
     for _ in range(3):
         way(model)
     assert count(lambda: way(model)) < most
+
+
+T = ops.convert_to_tensor(np.ones((4, 4), "float32"))
+
+
+@pytest.mark.parametrize(
+    ("call", "most"),
+    [
+        (lambda: T + T, 2),
+        (lambda: -T, 2),
+        (lambda: T @ T, 7),
+        (lambda: ops.matmul(T, T), 7),
+        (lambda: ops.add(T, T), 5),
+        (lambda: ops.add(T, 1.0), 5),
+        (lambda: ops.exp(T), 5),
+        (lambda: ops.relu(T), 8),
+        (lambda: ops.sum(T), 10),
+        (lambda: ops.mean(T, -1), 14),
+        (lambda: ops.reshape(T, (2, 8)), 10),
+        (lambda: ops.transpose(T), 7),
+    ],
+)
+def test_a_call_of_an_op_runs_little_python(call, most):
+    call()
+    assert count(call) <= most

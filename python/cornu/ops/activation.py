@@ -50,8 +50,7 @@ def relu(x: Any) -> Tensor:
     Returns:
         A tensor of the same shape.
     """
-    x = numeric(x)
-    return _relu(x) if x.dtype.startswith(("float", "bfloat")) else maximum(x, 0)
+    return _relu(numeric(x))
 
 
 @op

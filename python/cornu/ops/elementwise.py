@@ -139,6 +139,8 @@ _broadcast_to = primitive("broadcast_to")
 
 def numbers(x1: Any, x2: Any) -> tuple[Any, Any]:
     """The operands, as `int32` if both are truths."""
+    if isinstance(x1, Tensor) and x1.dtype != "bool":
+        return x1, x2
     return (numeric(x1), x2) if common_dtype(x1, x2) == "bool" else (x1, x2)
 
 

@@ -49,7 +49,7 @@ def reshape(x: Any, newshape: Any) -> Tensor:
     Returns:
         A tensor of that shape.
     """
-    shape = tuple(-1 if size is None else size for size in as_shape(newshape))
+    shape = tuple([-1 if size is None else size for size in as_shape(newshape)])
     return _reshape(as_tensor(x), shape=shape)
 
 
@@ -91,7 +91,9 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
         A tensor with these axes.
     """
     x = as_tensor(x)
-    axes = tuple(range(x.ndim))[::-1] if axes is None else normalize_axes(axes, x.ndim)
+    if axes is None:
+        return _transpose(x) if x.ndim > 1 else x
+    axes = normalize_axes(axes, x.ndim)
     return x if axes == tuple(range(x.ndim)) else _transpose(x, axes=axes)
 
 

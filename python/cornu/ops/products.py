@@ -23,12 +23,8 @@ from cornu.ops.promotion import as_float, as_tensor, is_inexact, numeric, promot
 from cornu.ops.reduction import mean, sum
 from cornu.ops.shapes import as_shape, is_one, normalize_axes, product
 
+# Of tensors of one dtype and at least two axes; the product of int8 is int32.
 _matmul = primitive("matmul")
-
-
-def _multiplied(a: Tensor, b: Tensor, transpose_b: bool = False) -> Tensor:
-    """The matrix product of tensors of one dtype and at least two axes; that of int8 is int32."""
-    return _matmul(a, b, transpose_a=False, transpose_b=transpose_b)
 
 
 def _wide(x: Tensor) -> Tensor:
@@ -50,21 +46,20 @@ def matmul(x1: Any, x2: Any) -> Tensor:
     Raises:
         ValueError: the inner sizes differ.
     """
-    given = x1, x2
-    x1, x2 = promoted(x1, x2)
-    if x1.ndim > 1 and x2.ndim > 1 and is_inexact(x1.dtype):
-        return _multiplied(x1, x2)
+    a, b = promoted(x1, x2)
+    if a.ndim > 1 and b.ndim > 1 and is_inexact(a.dtype):
+        return _matmul(a, b)
     # int8 products need the room of int32; those of int8 with bool have none.
-    roomy = all(as_tensor(x).dtype == "int8" for x in given)
-    if x1.ndim == 0 or x2.ndim == 0:
+    roomy = all(as_tensor(x).dtype == "int8" for x in (x1, x2))
+    if a.ndim == 0 or b.ndim == 0:
         raise ValueError("matmul takes tensors of at least one axis; got a scalar.")
-    dtype = "int32" if roomy else x1.dtype
+    dtype = "int32" if roomy else a.dtype
     if dtype == "bool":
-        x1, x2 = numeric(x1), numeric(x2)
-    lines = x1.ndim == 1, x2.ndim == 1
-    x1 = expand_dims(x1, 0) if lines[0] else x1
-    x2 = expand_dims(x2, 1) if lines[1] else x2
-    y = _multiplied(x1, x2)
+        a, b = numeric(a), numeric(b)
+    lines = a.ndim == 1, b.ndim == 1
+    a = expand_dims(a, 0) if lines[0] else a
+    b = expand_dims(b, 1) if lines[1] else b
+    y = _matmul(a, b)
     gone = tuple(axis for axis, line in zip((-2, -1), lines, strict=True) if line)
     return as_tensor(squeeze(y, gone) if gone else y, dtype)
 
@@ -165,7 +160,7 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
     shape = (*(x1.shape[i] for i in rest1), *(x2.shape[i] for i in rest2))
     a = reshape(transpose(x1, rest1 + first), (product([x1.shape[i] for i in rest1]), inside))
     b = reshape(transpose(x2, second + rest2), (inside, product([x2.shape[i] for i in rest2])))
-    y = reshape(_multiplied(numeric(a), numeric(b)), shape)
+    y = reshape(_matmul(numeric(a), numeric(b)), shape)
     return as_tensor(y, dtype)
 
 
@@ -285,7 +280,7 @@ def corrcoef(x: Any) -> Tensor:
     line = x.ndim == 1
     x = reshape(x, (1, -1)) if line else x
     x = x - mean(x, axis=-1, keepdims=True)
-    covariance = _multiplied(x, x, transpose_b=True)
+    covariance = _matmul(x, x, transpose_b=True)
     scale = sqrt(diag(covariance))
     y = clip(covariance / expand_dims(scale, 1) / expand_dims(scale, 0), -1.0, 1.0)
     return reshape(y, ()) if line else y
@@ -423,7 +418,7 @@ def _contracted(
     order = batch + columns + inside if turned else batch + inside + columns
     y = transpose(y, [b.index(c) for c in order])
     y = _grouped(y, len(batch), len(columns) if turned else len(inside))
-    z = _multiplied(*promoted(x, y), transpose_b=turned)
+    z = _matmul(*promoted(x, y), transpose_b=turned)
     shape = [size_x[c] for c in batch + rows] + [size_y[c] for c in columns]
     return reshape(z, shape), "".join(batch + rows + columns)
 

@@ -6,13 +6,16 @@ from typing import Any
 
 from cornu import config
 from cornu._cornu import Dim, Tensor, primitive, result_type, tensor
+from cornu._cornu import promoted as promoted
 
 _cast = primitive("cast")
+
+_INEXACT = frozenset({"float16", "bfloat16", "float32", "float64", "complex64", "complex128"})
 
 
 def is_inexact(dtype: str) -> bool:
     """Whether a dtype is a float or complex."""
-    return dtype.startswith(("float", "bfloat", "complex"))
+    return dtype in _INEXACT
 
 
 def as_tensor(x: Any, dtype: str | None = None, exact: bool = False) -> Tensor:
@@ -50,17 +53,3 @@ def common_dtype(*values: Any, floating: bool = False) -> str:
     """The dtype that values (tensors, or Python's weak numbers) promote to."""
     dtype = result_type(*map(_operand, values))
     return config.floatx() if floating and not is_inexact(dtype) else dtype
-
-
-def promoted(*values: Any, floating: bool = False) -> list[Tensor]:
-    """The values as tensors of the dtype that they promote to."""
-    agreed = values[0].dtype if values and isinstance(values[0], Tensor) else ""
-    for x in values:
-        if not isinstance(x, Tensor) or x.dtype != agreed:
-            break
-    else:
-        if is_inexact(agreed):
-            return list(values)
-    values = tuple(map(_operand, values))
-    dtype = common_dtype(*values, floating=floating)
-    return [as_tensor(x, dtype) for x in values]

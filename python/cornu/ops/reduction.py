@@ -37,20 +37,25 @@ _slice = primitive("slice")
 
 
 def _reduced(apply: Callable[..., Tensor], x: Tensor, axis: Any, keepdims: bool) -> Tensor:
+    if axis is None and not keepdims:
+        return apply(x)
     return apply(x, axes=normalize_axes(axis, x.ndim), keepdims=builtins.bool(keepdims))
 
 
 def _summable(x: Any) -> Tensor:
     """The tensor in the dtype that its sums have: integers of at least 32 bits."""
     x = as_tensor(x)
-    wider = {
-        "bool": "int32",
-        "int8": "int32",
-        "int16": "int32",
-        "uint8": "uint32",
-        "uint16": "uint32",
-    }
-    return as_tensor(x, wider.get(x.dtype, x.dtype))
+    wider = _SUMMABLE.get(x.dtype)
+    return x if wider is None else as_tensor(x, wider)
+
+
+_SUMMABLE = {
+    "bool": "int32",
+    "int8": "int32",
+    "int16": "int32",
+    "uint8": "uint32",
+    "uint16": "uint32",
+}
 
 
 @op

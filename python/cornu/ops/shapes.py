@@ -36,6 +36,8 @@ def normalize_axes(axis: int | Iterable[int] | None, ndim: int) -> tuple[int, ..
     """
     if axis is None:
         return tuple(range(ndim))
+    if isinstance(axis, int):
+        return (normalize_axis(axis, ndim),)
     axes = tuple(axis) if isinstance(axis, Iterable) else (axis,)
     axes = tuple(normalize_axis(a, ndim) for a in axes)
     if len(set(axes)) != len(axes):
@@ -45,6 +47,8 @@ def normalize_axes(axis: int | Iterable[int] | None, ndim: int) -> tuple[int, ..
 
 def as_shape(shape: Any) -> Shape:
     """A shape argument (a size or an iterable of sizes) as a tuple."""
+    if isinstance(shape, tuple | list):
+        return tuple(shape)
     if hasattr(shape, "tolist"):
         shape = shape.tolist()
     elif hasattr(shape, "numpy"):

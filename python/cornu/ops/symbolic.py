@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from cornu import _cornu, tree
+from cornu._cornu import any_symbolic as any_symbolic
 from cornu.naming import auto_name
 from cornu.scopes import SymbolicScope
 from cornu.tensor import OPERATORS, standardize_dtype, standardize_shape
@@ -155,25 +156,6 @@ KerasTensor.__hash__ = object.__hash__
 def is_keras_tensor(x: Any) -> bool:
     """Returns whether `x` is a symbolic tensor."""
     return isinstance(x, KerasTensor)
-
-
-def any_symbolic(args: Any, kwargs: Any) -> bool:
-    """Returns whether a `KerasTensor` is among call arguments, also deep in structures."""
-    return _holds_symbolic(args) or (bool(kwargs) and _holds_symbolic(kwargs.values()))
-
-
-def _holds_symbolic(values: Any) -> bool:
-    for value in values:
-        if isinstance(value, _cornu.Tensor):
-            continue
-        if isinstance(value, KerasTensor):
-            return True
-        if isinstance(value, list | tuple):
-            if _holds_symbolic(value):
-                return True
-        elif isinstance(value, dict) and _holds_symbolic(value.values()):
-            return True
-    return False
 
 
 def infer(function: Callable, *args: Any, **kwargs: Any) -> Any:

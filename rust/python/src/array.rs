@@ -72,6 +72,10 @@ fn dtype_of_format(format: &CStr) -> Option<DType> {
 impl Borrowed {
     /// Borrows an object's buffer; `None` when it has none, or none that is contiguous and of a known dtype.
     pub fn get(object: &Bound<'_, PyAny>, writable: bool) -> Option<Borrowed> {
+        // SAFETY: the object is valid; asking is cheaper than the exception of one that has no buffer.
+        if unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) } == 0 {
+            return None;
+        }
         let mut view = Box::new(MaybeUninit::<ffi::Py_buffer>::uninit());
         let flags = ffi::PyBUF_C_CONTIGUOUS
             | ffi::PyBUF_FORMAT

@@ -5,8 +5,10 @@ use graph::promotion::{Promoted, promote};
 use graph::{DType, Tensor, Value, apply};
 use num_complex::Complex;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyComplex, PyFloat, PyInt, PyList, PyString, PyTuple};
+use smallvec::SmallVec;
 
 use crate::array::{Borrowed, numpy};
 use crate::dim::{self, Dim};
@@ -57,8 +59,8 @@ impl Operand {
         if let Some(borrowed) = Borrowed::get(object, false).filter(|_| !bytes) {
             return Ok(Operand::Value(Value::concrete(borrowed.to_tensor()?)));
         }
-        if object.hasattr("__tensor__")? {
-            return Operand::read(&object.call_method0("__tensor__")?);
+        if let Some(method) = object.getattr_opt(intern!(object.py(), "__tensor__"))? {
+            return Operand::read(&method.call0()?);
         }
         if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
             return sequence(object, None);
@@ -282,8 +284,34 @@ pub enum Promotion {
     Branches,
 }
 
+/// The values of operands, if all are tensors that promotion leaves as they are.
+pub fn agreed<'a>(
+    operands: &'a Bound<'_, PyTuple>,
+    promotion: Promotion,
+) -> Option<SmallVec<[&'a Value; 4]>> {
+    let mut values: SmallVec<[&Value; 4]> = SmallVec::new();
+    for operand in operands.iter_borrowed() {
+        values.push(&operand.cast::<tensor::Tensor>().ok()?.get().value);
+    }
+    let skip = usize::from(promotion == Promotion::Branches);
+    let mut dtypes = values.iter().skip(skip).map(|value| value.dtype());
+    let agree = match (promotion, dtypes.next()) {
+        (Promotion::Strict, _) | (_, None) => true,
+        (Promotion::Float, Some(first)) if !first.is_float() && !first.is_complex() => false,
+        (_, Some(first)) => dtypes.all(|dtype| dtype == first),
+    };
+    agree.then_some(values)
+}
+
 /// Operands as values of their common dtype.
-pub fn promoted(operands: Vec<Operand>, promotion: Promotion) -> PyResult<Vec<Value>> {
+pub fn promoted(
+    operands: &Bound<'_, PyTuple>,
+    promotion: Promotion,
+) -> PyResult<SmallVec<[Value; 4]>> {
+    let operands = operands
+        .iter_borrowed()
+        .map(|operand| Operand::read(&operand))
+        .collect::<PyResult<SmallVec<[_; 4]>>>()?;
     let skip = match promotion {
         Promotion::Strict => {
             return operands.into_iter().map(Operand::into_own_value).collect();
@@ -307,6 +335,34 @@ pub fn promoted(operands: Vec<Operand>, promotion: Promotion) -> PyResult<Vec<Va
         .collect()
 }
 
+/// The operands as tensors of the dtype that they promote to, a float if they shall be `floating`.
+#[pyfunction]
+#[pyo3(name = "promoted", signature = (*operands, floating=false))]
+pub fn promoted_tensors<'py>(
+    operands: &Bound<'py, PyTuple>,
+    floating: bool,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let py = operands.py();
+    let promotion = if floating {
+        Promotion::Float
+    } else {
+        Promotion::Result
+    };
+    if agreed(operands, promotion).is_some() {
+        return Ok(operands.clone());
+    }
+    let tensors = operands
+        .iter_borrowed()
+        .zip(promoted(operands, promotion)?)
+        .map(|(operand, value)| match operand.cast::<tensor::Tensor>() {
+            // A tensor that has the dtype stays the object that it is.
+            Ok(tensor) if tensor.get().value.id() == value.id() => Ok(tensor.to_owned().unbind()),
+            _ => tensor::wrap(py, value),
+        })
+        .collect::<PyResult<Vec<_>>>()?;
+    PyTuple::new(py, tensors)
+}
+
 /// A Python attribute as the graph's.
 pub fn attribute<'a>(name: &str, object: &'a Bound<'_, PyAny>) -> PyResult<Attr<'a>> {
     if object.is_none() {
@@ -318,11 +374,9 @@ pub fn attribute<'a>(name: &str, object: &'a Bound<'_, PyAny>) -> PyResult<Attr<
     if let Ok(text) = object.cast::<PyString>() {
         return Ok(Attr::Str(text.to_str()?));
     }
-    if let Ok(size) = dim::size_of(object) {
-        return Ok(Attr::Int(size));
-    }
-    if let Ok(number) = object.extract::<f64>() {
-        return Ok(Attr::Float(number));
+    // What is no size is found so before it is asked for one: an exception costs more than a small op.
+    if let Ok(number) = object.cast::<PyFloat>() {
+        return Ok(Attr::Float(number.value()));
     }
     if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
         let mut list = Vec::new();
@@ -331,6 +385,12 @@ pub fn attribute<'a>(name: &str, object: &'a Bound<'_, PyAny>) -> PyResult<Attr<
             list.push(owned(name, &item?)?);
         }
         return Ok(Attr::List(list));
+    }
+    if let Ok(size) = dim::size_of(object) {
+        return Ok(Attr::Int(size));
+    }
+    if let Ok(number) = object.extract::<f64>() {
+        return Ok(Attr::Float(number));
     }
     Err(PyTypeError::new_err(format!(
         "`{name}` cannot be {}",

@@ -21,7 +21,7 @@ mod _cornu {
     #[pymodule_export]
     use crate::control::{branch, scan, while_loop};
     #[pymodule_export]
-    use crate::convert::{make_tensor, result_type};
+    use crate::convert::{make_tensor, promoted_tensors, result_type};
     #[pymodule_export]
     use crate::dim::Dim;
     #[pymodule_export]
@@ -34,7 +34,7 @@ mod _cornu {
     use crate::primitive::{Primitive, primitive, primitives};
     #[pymodule_export]
     use crate::settings::{
-        fma_peak, num_threads, register, set_floatx, set_num_threads, set_winograd,
+        any_symbolic, fma_peak, num_threads, register, set_floatx, set_num_threads, set_winograd,
     };
     #[pymodule_export]
     use crate::storage::Storage;

@@ -7,8 +7,9 @@ use graph::{Op, Value, Values, apply};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+use smallvec::SmallVec;
 
-use crate::convert::{Operand, Promotion, attribute, promoted};
+use crate::convert::{Promotion, agreed, attribute, promoted};
 use crate::errors::OrRaise;
 use crate::tensor;
 
@@ -69,17 +70,12 @@ impl Primitive {
         operands: &Bound<'_, PyTuple>,
         attributes: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Py<PyAny>> {
-        let read: Vec<Operand> = operands
-            .iter_borrowed()
-            .map(|operand| Operand::read(&operand))
-            .collect::<PyResult<_>>()?;
-        let values = promoted(read, self.promotion)?;
-        let op = match (attributes, &self.plain) {
-            (None, Some(op)) => op.clone(),
-            _ => self.build(attributes)?,
-        };
-        let outputs = call(py, op, &values)?;
-        results(py, outputs)
+        if let Some(values) = agreed(operands, self.promotion) {
+            return self.apply(py, &values, attributes);
+        }
+        let values = promoted(operands, self.promotion)?;
+        let values: SmallVec<[&Value; 4]> = values.iter().collect();
+        self.apply(py, &values, attributes)
     }
 
     fn __repr__(&self) -> String {
@@ -88,8 +84,21 @@ impl Primitive {
 }
 
 impl Primitive {
+    fn apply(
+        &self,
+        py: Python<'_>,
+        operands: &[&Value],
+        attributes: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Py<PyAny>> {
+        let op = match (attributes, &self.plain) {
+            (None, Some(op)) => op.clone(),
+            _ => self.build(attributes)?,
+        };
+        results(py, call(py, op, operands)?)
+    }
+
     fn build(&self, attributes: Option<&Bound<'_, PyDict>>) -> PyResult<Arc<dyn Op>> {
-        let pairs: Vec<(Bound<'_, PyAny>, Bound<'_, PyAny>)> = attributes
+        let pairs: SmallVec<[(Bound<'_, PyAny>, Bound<'_, PyAny>); 4]> = attributes
             .map(|dict| dict.iter().collect())
             .unwrap_or_default();
         let mut attrs = Attrs::default();
@@ -104,17 +113,16 @@ impl Primitive {
 }
 
 /// Applies an op, without the interpreter's lock when it is much work.
-fn call(py: Python<'_>, op: Arc<dyn Op>, values: &[Value]) -> PyResult<Values> {
-    let inputs: Vec<&Value> = values.iter().collect();
-    let large = values.iter().any(|value| {
+fn call(py: Python<'_>, op: Arc<dyn Op>, operands: &[&Value]) -> PyResult<Values> {
+    let large = operands.iter().any(|value| {
         value
             .tensor()
             .is_some_and(|tensor| tensor.size() as i64 >= DETACH_ELEMENTS)
     });
     if large && !graph::trace::is_running() && !graph::tape::is_running() {
-        return py.detach(|| apply(op, &inputs)).or_raise();
+        return py.detach(|| apply(op, operands)).or_raise();
     }
-    apply(op, &inputs).or_raise()
+    apply(op, operands).or_raise()
 }
 
 /// One tensor, or a tuple of several.

@@ -1,15 +1,18 @@
 //! Settings and the Python objects that this module must know.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use graph::DType;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyRecursionError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyList, PyTuple};
+
+use crate::tensor::Tensor;
 
 static FLOATX: AtomicU8 = AtomicU8::new(DType::Float32 as u8);
-static OPERATORS: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+static OPERATORS: PyOnceLock<HashMap<String, Py<PyAny>>> = PyOnceLock::new();
 static SYMBOLIC: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// The default float dtype.
@@ -28,35 +31,66 @@ pub fn set_floatx(name: &str) -> PyResult<()> {
 
 /// Tells this module which functions serve tensors' operators (by method name), and the class of symbolic tensors.
 #[pyfunction]
-pub fn register(py: Python<'_>, operators: Py<PyDict>, symbolic: Py<PyAny>) -> PyResult<()> {
-    OPERATORS
-        .set(py, operators)
-        .map_err(|_| PyValueError::new_err("operators are registered once"))?;
-    SYMBOLIC
-        .set(py, symbolic)
-        .map_err(|_| PyValueError::new_err("operators are registered once"))
+pub fn register(
+    py: Python<'_>,
+    operators: HashMap<String, Py<PyAny>>,
+    symbolic: Py<PyAny>,
+) -> PyResult<()> {
+    let again = || PyValueError::new_err("operators are registered once");
+    OPERATORS.set(py, operators).map_err(|_| again())?;
+    SYMBOLIC.set(py, symbolic).map_err(|_| again())
 }
 
 /// The function that serves an operator.
-pub fn operator<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+pub fn operator<'py>(py: Python<'py>, name: &str) -> PyResult<&'py Bound<'py, PyAny>> {
     if OPERATORS.get(py).is_none() {
         // The package registers its operators when `ops` is imported.
         py.import("cornu.ops")?;
     }
-    let table = OPERATORS
-        .get(py)
-        .ok_or_else(|| PyValueError::new_err("no operators are registered"))?;
-    table
-        .bind(py)
-        .get_item(name)?
+    let function = OPERATORS.get(py).and_then(|table| table.get(name));
+    function
+        .map(|function| function.bind(py))
         .ok_or_else(|| PyValueError::new_err(format!("no operator {name} is registered")))
 }
 
 /// Whether an object is a symbolic tensor, which answers operators itself.
 pub fn is_symbolic(object: &Bound<'_, PyAny>) -> bool {
-    SYMBOLIC
-        .get(object.py())
-        .is_some_and(|class| object.is_instance(class.bind(object.py())).unwrap_or(false))
+    let class = SYMBOLIC.get(object.py());
+    !object.is_instance_of::<Tensor>()
+        && class.is_some_and(|class| object.is_instance(class.bind(object.py())).unwrap_or(false))
+}
+
+/// Whether a symbolic tensor is among the arguments of a call, also deep in structures.
+#[pyfunction]
+pub fn any_symbolic(args: &Bound<'_, PyAny>, kwargs: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(holds_symbolic(args, 0)? || holds_symbolic(kwargs, 0)?)
+}
+
+fn holds_symbolic(object: &Bound<'_, PyAny>, depth: usize) -> PyResult<bool> {
+    let holds = |item: &Bound<'_, PyAny>| holds_symbolic(item, depth + 1);
+    // A structure may hold itself.
+    if depth == DEEPEST {
+        return Err(PyRecursionError::new_err("arguments are nested too deep"));
+    }
+    if let Ok(items) = object.cast::<PyTuple>() {
+        any(items.iter(), holds)
+    } else if let Ok(items) = object.cast::<PyList>() {
+        any(items.iter(), holds)
+    } else if let Ok(entries) = object.cast::<PyDict>() {
+        any(entries.iter().map(|(_, value)| value), holds)
+    } else {
+        Ok(is_symbolic(object))
+    }
+}
+
+/// Levels of structures that are looked into.
+const DEEPEST: usize = 1000;
+
+fn any<'py>(
+    mut items: impl Iterator<Item = Bound<'py, PyAny>>,
+    holds: impl Fn(&Bound<'py, PyAny>) -> PyResult<bool>,
+) -> PyResult<bool> {
+    items.try_fold(false, |found, item| Ok(found || holds(&item)?))
 }
 
 /// The number of threads that kernels use.

@@ -7,7 +7,8 @@ use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyString, PyTuple};
 
 use crate::array::to_numpy;
 use crate::dim;
@@ -48,6 +49,15 @@ pub fn binary(
     result.map(Bound::unbind)
 }
 
+/// The name of a dtype, made once.
+fn dtype_name<'py>(py: Python<'py>, dtype: DType) -> &'py Bound<'py, PyString> {
+    static NAMES: [PyOnceLock<Py<PyString>>; DType::ALL.len()] =
+        [const { PyOnceLock::new() }; DType::ALL.len()];
+    NAMES[dtype as usize]
+        .get_or_init(py, || PyString::intern(py, dtype.name()).unbind())
+        .bind(py)
+}
+
 fn unary(slf: &Bound<'_, Tensor>, name: &str) -> PyResult<Py<PyAny>> {
     operator(slf.py(), name)?.call1((slf,)).map(Bound::unbind)
 }
@@ -68,8 +78,8 @@ impl Tensor {
 
     /// The name of the element type.
     #[getter]
-    fn dtype(&self) -> &'static str {
-        self.value.dtype().name()
+    fn dtype<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        dtype_name(py, self.value.dtype()).clone()
     }
 
     /// The number of axes.
@@ -274,7 +284,7 @@ impl Tensor {
         py: Python<'py>,
     ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyAny>, &'static str))> {
         let make = py.import("cornu._cornu")?.getattr("tensor")?;
-        Ok((make, (self.numpy(py)?, self.dtype())))
+        Ok((make, (self.numpy(py)?, self.value.dtype().name())))
     }
 
     fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
