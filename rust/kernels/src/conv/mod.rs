@@ -13,6 +13,7 @@ mod half;
 mod implicit_gemm;
 mod lines;
 mod patches;
+mod planes;
 mod prepared;
 mod products;
 #[cfg(test)]
@@ -41,14 +42,17 @@ pub enum Pass {
     KernelGradient,
 }
 
-/// The way of a pass for operands of a type: only single precision takes Winograd's.
+/// The way of a pass for operands of a type: only single precision takes Winograd's and planes.
 fn algorithm<T: Real>(pass: Pass, geometry: &Geometry, prepared: bool) -> Algorithm {
     let winograd = geometry.winograd && T::DTYPE == DType::Float32;
     let geometry = Geometry {
         winograd,
         ..*geometry
     };
-    choose(pass, &geometry, prepared)
+    match choose(pass, &geometry, prepared) {
+        Algorithm::Planes if T::DTYPE != DType::Float32 => choose::product(pass, &geometry),
+        algorithm => algorithm,
+    }
 }
 
 /// Items of scratch that a pass takes.
@@ -61,6 +65,7 @@ pub fn scratch_len<T: Real>(pass: Pass, geometry: &Geometry) -> usize {
         (Algorithm::Winograd(tile), _) => {
             plain_scratch_len::<T>(Form::Winograd(tile), pass, geometry)
         }
+        (Algorithm::Planes, _) => planes::scratch_len(geometry),
         (Algorithm::Lines, Pass::KernelGradient) => {
             lines::kernel_gradient_scratch_len::<T>(geometry)
         }
@@ -116,17 +121,17 @@ pub fn input_gradient<T: Real>(
     if g.is_empty() || kernel.is_empty() {
         return out.fill(T::default());
     }
-    if algorithm::<T>(Pass::InputGradient, geometry, false) == Algorithm::Depthwise {
-        return depthwise::input_gradient(geometry, g, kernel, out, scratch);
+    match algorithm::<T>(Pass::InputGradient, geometry, false) {
+        Algorithm::Depthwise => depthwise::input_gradient(geometry, g, kernel, out, scratch),
+        Algorithm::Planes => {
+            let (g, kernel, scratch) = (single(g), single(kernel), single_mut(scratch));
+            planes::input_gradient(geometry, g, kernel, single_mut(out), scratch);
+        }
+        _ => {
+            let (pass, epilogue) = (Pass::InputGradient, Epilogue::default());
+            product(pass, geometry, [g, kernel], epilogue, out, scratch);
+        }
     }
-    product(
-        Pass::InputGradient,
-        geometry,
-        [g, kernel],
-        Epilogue::default(),
-        out,
-        scratch,
-    );
 }
 
 /// A pass that is a product with the kernel as it lies.
@@ -182,6 +187,7 @@ pub fn kernel_gradient<T: Real>(
         Algorithm::Depthwise => depthwise::kernel_gradient(geometry, x, g, out, scratch),
         Algorithm::ImplicitGemm => implicit_gemm::kernel_gradient(geometry, x, g, out, scratch),
         Algorithm::Lines => lines::kernel_gradient(geometry, x, g, out, scratch),
+        Algorithm::Planes => unreachable!("planes give no gradient of a kernel"),
         Algorithm::Winograd(tile) => {
             let problem = prepared::problem(Pass::KernelGradient, geometry);
             let (x, g) = (single(x), single(g));

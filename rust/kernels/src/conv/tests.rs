@@ -217,6 +217,8 @@ impl Case {
 #[derive(Clone, Copy, Debug)]
 enum Groups {
     One,
+    /// One, of few channels.
+    Few,
     Some,
     Depthwise,
 }
@@ -232,6 +234,7 @@ fn geometries(groups: Groups) -> impl Strategy<Value = Geometry> {
     );
     let widths = match groups {
         Groups::One => (1..=1usize, 1..40usize, 1..40usize).boxed(),
+        Groups::Few => (1..=1usize, 1..=8usize, 1..40usize).boxed(),
         Groups::Some => (2..=3usize, 1..20usize, 1..20usize).boxed(),
         Groups::Depthwise => (1..150usize, 1..=1usize, 1..4usize).boxed(),
     };
@@ -298,10 +301,11 @@ proptest! {
     #[test]
     fn tuned_agrees(
         one in geometries(Groups::One),
+        few in geometries(Groups::Few),
         some in geometries(Groups::Some),
         depthwise in geometries(Groups::Depthwise),
     ) {
-        for geometry in [one, some, depthwise] {
+        for geometry in [one, few, some, depthwise] {
             let case = Case::new(geometry);
             for_each_isa(|_| with_one_and_two_threads(|| case.check()));
             case.check_as(f64::from);
@@ -334,6 +338,34 @@ fn points_add_to_what_the_output_holds() {
         let case = Case::new(geometry);
         for_each_isa(|_| with_one_and_two_threads(|| case.check()));
         case.check_as(f64::from);
+    }
+}
+
+/// More positions than planes hold at a time, in one to three dimensions.
+#[test]
+fn gradients_of_long_inputs_of_few_channels() {
+    for (x_shape, kernel_shape, stride, dilation) in [
+        (&[2, 1500, 2][..], &[9, 2, 5][..], 2, 1),
+        (&[1, 2000, 4], &[3, 4, 17], 1, 5),
+        (&[1, 50, 61, 3], &[3, 3, 3, 20], 1, 1),
+        (&[2, 49, 47, 5], &[4, 5, 5, 3], 3, 1),
+        (&[2, 8, 13, 17, 1], &[3, 2, 3, 1, 6], 1, 1),
+    ] {
+        let axes = x_shape.len() - 2;
+        let geometry = Geometry::new(
+            x_shape,
+            kernel_shape,
+            &vec![stride; axes],
+            &Padding::Same,
+            &vec![dilation; axes],
+            1,
+        );
+        let geometry = Geometry {
+            winograd: false,
+            ..geometry
+        };
+        let case = Case::new(geometry);
+        for_each_isa(|_| with_one_and_two_threads(|| case.check()));
     }
 }
 
@@ -378,6 +410,8 @@ fn threads_do_not_change_a_bit() {
         ([2, 40, 40, 70], [5, 5, 1, 140], 2, 70),
         ([2, 30, 31, 36], [3, 3, 6, 24], 1, 6),
         ([4, 28, 28, 1], [5, 5, 1, 32], 1, 1),
+        ([2, 60, 61, 3], [3, 3, 3, 64], 1, 1),
+        ([2, 61, 60, 7], [5, 5, 7, 33], 2, 1),
     ] {
         let geometry = Geometry::new(
             &x_shape,

@@ -63,8 +63,8 @@ pub use driver::{Gemm, Packed, Right, Side, batched, scratch_len};
 pub use epilogue::{Epilogue, activate_slice};
 pub use generic::{Half, Ring, half_scratch_len, matmul_half, matmul_ring};
 pub use integer::{integer_scratch_len, matmul_integer};
-pub(crate) use operand::transpose_lines;
 pub use operand::{Operand, Strided, pack_lines};
+pub(crate) use operand::{transpose_lines, transpose_lines_apart};
 pub(crate) use rows::{multiply_rows, read_rows};
 
 use simd::{Float, Isa};

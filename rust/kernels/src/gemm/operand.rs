@@ -360,6 +360,23 @@ pub(crate) unsafe fn transpose_lines<I: Isa, T: Real>(
     width: usize,
     panel: *mut T,
 ) {
+    // SAFETY: the caller's promise.
+    unsafe { transpose_lines_apart(isa, line, depth, width, panel, width) }
+}
+
+/// [`transpose_lines`] into rows that lie `step` items apart.
+///
+/// # Safety
+/// As there; each row is valid for writes of `width` items.
+#[inline(always)]
+pub(crate) unsafe fn transpose_lines_apart<I: Isa, T: Real>(
+    isa: I,
+    line: impl Fn(usize) -> *const T,
+    depth: usize,
+    width: usize,
+    panel: *mut T,
+    step: usize,
+) {
     let len = T::Lanes::<I>::LEN;
     let zero = T::Lanes::<I>::zero(isa);
     let mut l = 0;
@@ -373,7 +390,7 @@ pub(crate) unsafe fn transpose_lines<I: Isa, T: Real>(
         while d < depth {
             let wide = len.min(depth - d);
             let mut block = [zero; 16];
-            // SAFETY: a line holds `depth >= d + wide` items; from item `l` on, `high` follow in row `d + ROW` of the panel.
+            // SAFETY: a line holds `depth >= d + wide` items; from item `l` on, `high` follow in row `d + ROW`.
             unsafe {
                 simd::unrolled!(ROW < len, {
                     if !lines[ROW].is_null() {
@@ -387,10 +404,10 @@ pub(crate) unsafe fn transpose_lines<I: Isa, T: Real>(
                 T::Lanes::<I>::transpose(&mut block);
                 simd::unrolled!(ROW < len, {
                     if ROW < wide {
-                        let at = (d + ROW) * width + l;
+                        let at = (d + ROW) * step + l;
                         let to = panel.add(at);
                         // What a whole register writes behind its row, the next row overwrites.
-                        if high == len || (width < len && at + len <= depth * width) {
+                        if high == len || (step < len && at + len <= depth * step) {
                             block[ROW].store_ptr(to);
                         } else {
                             block[ROW].store_ptr_partial(to, high);
