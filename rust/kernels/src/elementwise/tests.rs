@@ -214,7 +214,7 @@ fn floats_divide_as_numpy_does() {
 fn complex_numbers() {
     let x = [Complex::new(3.0f32, 4.0), Complex::new(-1.0, 0.5)];
     let shape = [2];
-    let program = Program::single(Op::Abs, &[DType::Complex64]).unwrap();
+    let program = Program::single(Op::Abs, &[DType::Complex64], None).unwrap();
     assert_eq!(program.output_dtype(0), DType::Float32);
     let mut norm = [0f32; 2];
     // SAFETY: two items on both sides.
@@ -228,7 +228,7 @@ fn complex_numbers() {
     assert_eq!(norm[0], 5.0);
     assert_eq!(binary(Op::Multiply, &x, &x)[0], Complex::new(-7.0, 24.0));
     assert_eq!(unary(Op::Conj, &x)[1], Complex::new(-1.0, -0.5));
-    assert!(Program::single(Op::Less, &[DType::Complex64; 2]).is_err());
+    assert!(Program::single(Op::Less, &[DType::Complex64; 2], None).is_err());
 }
 
 #[test]
@@ -348,7 +348,6 @@ proptest! {
     }
 }
 
-/// y = relu(x * scale + shift), truth = y > 0.5, on float16 and a bool mask.
 /// What is written down for one function is what the general way finds.
 #[test]
 fn a_single_function_is_a_program_of_one_step() {
@@ -375,6 +374,7 @@ fn a_single_function_is_a_program_of_one_step() {
     }
 }
 
+/// y = relu(x * scale + shift), truth = y > 0.5, on float16 and a bool mask.
 fn chain() -> Program {
     use Value::*;
     Program::new(
