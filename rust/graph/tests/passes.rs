@@ -188,7 +188,7 @@ fn kernels_are_prepared_before_the_runs() {
         ("conv", [0, 9, 8, 3], [5, 5, 3, 7], "Panels"),
         ("conv", [0, 9, 8, 3], [1, 1, 3, 7], "Panels"),
         ("conv", [0, 24, 24, 32], [3, 3, 32, 32], "Winograd"),
-        ("conv_transpose", [0, 9, 8, 7], [5, 5, 3, 7], "Panels"),
+        ("conv_transpose", [0, 9, 8, 7], [5, 5, 12, 7], "Panels"),
     ] {
         let kernel = Variable::new(ramp(&kernel_shape));
         let trace = Trace::begin();
