@@ -31,12 +31,7 @@ def predict(keras: Any, model: Any, x: np.ndarray, y: np.ndarray) -> Callable[[]
 
 
 def call(keras: Any, model: Any, x: np.ndarray, y: np.ndarray) -> Callable[[], Any]:
-    """`model(x)`; for tf.keras inside a `tf.function`, its best setting."""
-    if keras.__name__ != "cornu" and keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        compiled = tf.function(model)
-        return lambda: compiled(x).numpy()
+    """`model(x)`."""
     return lambda: model(x)
 
 
@@ -89,8 +84,16 @@ def openvino(model: Any, x: np.ndarray) -> Callable[[], np.ndarray]:
     return lambda: compiled([x])[0]
 
 
-# Libraries that run what tf.keras exports.
-RUNTIMES = {"ONNX Runtime": onnx_runtime, "OpenVINO": openvino}
+def tf_function(model: Any, x: np.ndarray) -> Callable[[], np.ndarray]:
+    """The outputs of a model inside a `tf.function`, tf.keras' best setting."""
+    import tensorflow as tf
+
+    compiled = tf.function(model)
+    return lambda: compiled(x).numpy()
+
+
+# What runs models of tf.keras without its own loops.
+RUNTIMES = {"ONNX Runtime": onnx_runtime, "OpenVINO": openvino, "tf.function": tf_function}
 
 
 def matmul(library: str, size: list[int]) -> Callable[[], Any]:
