@@ -215,35 +215,43 @@ fn kernels_are_prepared_before_the_runs() {
 }
 
 #[test]
-fn a_batch_norm_folds_into_the_convolution_before_it() {
+fn a_batch_norm_folds_into_the_product_before_it_or_joins_a_chain() {
     let e: &mut dyn Emitter = &mut graph::emit::Dispatch;
-    let variable = |shape: &[usize]| Variable::new(ramp(shape));
+    let variable = |shape: &[usize]| Variable::new(ramp(shape)).read();
     let positive = Variable::new(Tensor::from_slice(&[0.5f32, 1.0, 2.0, 0.25], &[4]));
-    let [kernel, bias, gamma, beta, mean] =
-        [&[3, 3, 2, 4][..], &[1, 1, 1, 4], &[4], &[4], &[4]].map(variable);
-    let trace = Trace::begin();
-    let x = input(&trace, &[0, 6, 6, 2]);
-    let conv = conv("conv");
-    let y = e.one(conv, &[&x, &kernel.read()]).unwrap();
-    let y = add(e, &y, &bias.read()).unwrap();
+    let [kernel, matrix, bias, row] =
+        [&[3, 3, 2, 4][..], &[2, 4], &[1, 1, 1, 4], &[4]].map(variable);
+    let matmul = builder("matmul").unwrap()(&Attrs::default()).unwrap();
     let attrs = Attrs([("epsilon", Attr::Float(1e-3))].into_iter().collect());
     let norm = builder("batch_norm_inference").unwrap()(&attrs).unwrap();
-    let y = e
-        .one(
-            norm,
-            &[
-                &y,
-                &gamma.read(),
-                &beta.read(),
-                &mean.read(),
-                &positive.read(),
-            ],
-        )
-        .unwrap();
-    let y = map(e, Function::Relu, &[&y]);
-    let plan = checked_within(trace.finish(&[y]).unwrap(), &[ramp(&[2, 6, 6, 2])], 1e-4);
-    assert_eq!(plan.graph().nodes.len(), 1, "{}", plan.graph());
-    assert!(names(&plan)[0].contains("Relu"));
+    let cases = [
+        ("Conv", Some((conv("conv"), &kernel)), 2),
+        ("Dense", Some((matmul, &matrix)), 2),
+        ("Fused", None, 4),
+    ];
+    for (step, product, channels) in cases {
+        let trace = Trace::begin();
+        let x = input(&trace, &[0, 6, 6, channels]);
+        let y = match product {
+            Some((op, weights)) => {
+                let y = e.one(op, &[&x, weights]).unwrap();
+                add(e, &y, &bias).unwrap()
+            }
+            None => x,
+        };
+        let operands = [&y, &row, &row, &row, &positive.read()];
+        let y = e.one(norm.clone(), &operands).unwrap();
+        let y = map(e, Function::Relu, &[&y]);
+        let given = [ramp(&[2, 6, 6, channels])];
+        let plan = checked_within(trace.finish(&[y]).unwrap(), &given, 1e-4);
+        assert_eq!(plan.graph().nodes.len(), 1, "{}", plan.graph());
+        assert!(names(&plan)[0].contains(step), "{}", plan.graph());
+        assert!(
+            names(&plan)[0].to_lowercase().contains("relu"),
+            "{}",
+            plan.graph()
+        );
+    }
 }
 
 /// The steps of the gradients of `activation(norm(x))` in training, or of what `head` makes of it.

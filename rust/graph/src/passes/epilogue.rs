@@ -7,6 +7,7 @@
 //! %3 = conv(%0, %1, %2); %5 = add(%4, %3); %6 = relu(%5)  =>  %6 = conv[residual relu](%0, %1, %4, %2)
 //! %3 = conv(%0, %1); %8 = batch_norm_inference(%3, gamma, beta, mean, variance)
 //!     =>  scale = gamma rsqrt(variance + epsilon); %8 = conv(%0, %1 scale, beta - mean scale)
+//! %8 = batch_norm_inference(%0, gamma, beta, mean, variance)  =>  %8 = add(multiply(%0, scale), beta - mean scale)
 //! ```
 //! The folded weights depend on variables alone, so `hoist` takes them out of the runs.
 
@@ -76,6 +77,18 @@ fn plain_product(graph: &Graph, node: &Node) -> Option<Arc<dyn Op>> {
     product_activation(node.op.as_ref())?
         .is_none()
         .then(|| node.op.clone())
+}
+
+/// The product or convolution whose columns a batch norm can scale: without an activation or a residual.
+fn linear(graph: &Graph, node: &Node) -> Option<Arc<dyn Op>> {
+    if let Some(conv) = node.op.downcast::<Conv>() {
+        let linear = conv.activation.is_none() && !conv.residual;
+        return linear.then(|| node.op.clone());
+    }
+    match node.op.downcast::<Dense>() {
+        Some(dense) => (*dense == Dense::default()).then(|| node.op.clone()),
+        None => plain_product(graph, node),
+    }
 }
 
 /// The product or convolution as one that takes a residual, where it can.
@@ -269,25 +282,19 @@ fn fold_batch_norm(
 ) -> Option<Fused> {
     let node = &graph.nodes[n];
     let norm = *node.op.downcast::<BatchNormInference>()?;
-    let producer = sole_producer(graph, node.inputs[0], counts)?;
     let dtype = graph.spec(node.outputs[0]).dtype;
-    let conv = producer.op.downcast::<Conv>()?.clone();
-    let weights = &producer.inputs[1..];
+    let early = |values: &[Index]| values.iter().all(|&value| is_early(graph, value));
     // Folded in each run, the weights would cost more than the norm.
-    let known = weights
-        .iter()
-        .chain(&node.inputs[1..])
-        .all(|&value| is_early(graph, value));
-    if conv.activation.is_some()
-        || conv.residual
-        || !known
+    if !early(&node.inputs[1..])
         || !graph.updates.is_empty()
         || !matches!(dtype, DType::Float32 | DType::Float64)
     {
         return None;
     }
-    let (x, kernel, bias) = (producer.inputs[0], weights[0], weights.get(1).copied());
-    let [gamma, beta, mean, variance] = [1, 2, 3, 4].map(|i| node.inputs[i]);
+    let [x, gamma, beta, mean, variance] = [0, 1, 2, 3, 4].map(|i| node.inputs[i]);
+    let product = sole_producer(graph, x, counts)
+        .filter(|producer| early(&producer.inputs[1..]))
+        .and_then(|producer| Some((linear(graph, producer)?, producer.inputs.to_vec())));
     let scope = node.scope.clone();
     let mut early = Early {
         graph,
@@ -298,12 +305,17 @@ fn fold_batch_norm(
     let variance = early.map(Function::Add, &[variance, epsilon])?;
     let rsqrt = early.map(Function::Rsqrt, &[variance])?;
     let scale = early.map(Function::Multiply, &[gamma, rsqrt])?;
-    let kernel = early.map(Function::Multiply, &[kernel, scale])?;
+    let bias = product.as_ref().and_then(|(_, inputs)| inputs.get(2));
     let mean = match bias {
-        Some(bias) => early.map(Function::Subtract, &[mean, bias])?,
+        Some(&bias) => early.map(Function::Subtract, &[mean, bias])?,
         None => mean,
     };
     let mean = early.map(Function::Multiply, &[mean, scale])?;
     let shift = early.map(Function::Subtract, &[beta, mean])?;
-    Some((Arc::new(conv), vec![x, kernel, shift]))
+    let Some((op, inputs)) = product else {
+        let scaled = early.map(Function::Multiply, &[x, scale])?;
+        return Some((Elementwise::op(Function::Add), vec![scaled, shift]));
+    };
+    let kernel = early.map(Function::Multiply, &[inputs[1], scale])?;
+    Some((op, vec![inputs[0], kernel, shift]))
 }

@@ -58,13 +58,12 @@ pub fn batch_norm<T: Real>(
     let (sums, scratch) = scratch.split_at_mut(columns.sums_len());
     column_sums(columns, Sums::Moments, x, sums);
     let slope = &mut scratch[..n];
-    for c in 0..n {
-        let off = columns.total(sums, 0, c, false) / rows as f64;
-        let square = columns.total(sums, 0, c, true) / rows as f64;
+    columns.totals(sums, |c, totals| {
+        let [off, square] = totals.map(|total| total / rows as f64);
         mean[c] = T::from_f64(x[c].to_f64() + off);
         variance[c] = T::from_f64((square - off * off).max(0.0));
         slope[c] = norm.slope(c, variance[c]);
-    }
+    });
     Affine {
         u: None,
         gate: None,
@@ -131,17 +130,16 @@ pub fn batch_norm_gradient<T: Real>(
     });
     column_sums(columns, Sums::Gradient { g, mean, gate }, x, sums);
     let per = 1.0 / rows as f64;
-    for c in 0..n {
+    columns.totals(sums, |c, [dot, sum]| {
         let inverse = 1.0 / norm.deviation(variance[c]);
-        let dot = columns.total(sums, 0, c, false) * inverse;
-        let sum = columns.total(sums, 0, c, true);
+        let dot = dot * inverse;
         let a = norm.gamma[c].to_f64() * inverse;
         let reaching = |of: Option<&[T]>| of.map_or(0.0, |g| g[c].to_f64());
         dgamma[c] = T::from_f64(dot);
         dbeta[c] = T::from_f64(sum);
         slope[c] = T::from_f64((2.0 * reaching(grads.variance) - a * inverse * dot) * per);
         offset[c] = T::from_f64((reaching(grads.mean) - a * sum) * per);
-    }
+    });
     Affine {
         u: Some(g),
         gate,

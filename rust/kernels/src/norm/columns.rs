@@ -53,6 +53,25 @@ impl Columns {
             .map(|block| block[at].to_f64())
             .sum()
     }
+
+    /// Hands both sums of each column over, of an array of one image: some columns at a time, so that blocks are read along their rows.
+    pub fn totals<T: Real>(&self, sums: &[T], mut take: impl FnMut(usize, [f64; 2])) {
+        const WIDE: usize = 64;
+        for first in (0..self.n).step_by(WIDE) {
+            let columns = first..self.n.min(first + WIDE);
+            let mut totals = [[0.0; WIDE]; 2];
+            for block in sums[..self.blocks() * 2 * self.n].chunks_exact(2 * self.n) {
+                for (totals, sums) in totals.iter_mut().zip(block.chunks_exact(self.n)) {
+                    for (total, sum) in totals.iter_mut().zip(&sums[columns.clone()]) {
+                        *total += sum.to_f64();
+                    }
+                }
+            }
+            columns
+                .clone()
+                .for_each(|c| take(c, totals.map(|totals| totals[c - first])));
+        }
+    }
 }
 
 /// What is summed, two numbers per column.

@@ -215,11 +215,9 @@ pub fn layer_norm_gradient<T: Real>(
             });
         }
     });
-    for (out, second) in [(dgamma, false), (dbeta, true)] {
-        for (column, out) in out.iter_mut().enumerate() {
-            *out = T::from_f64(columns.total(sums, 0, column, second));
-        }
-    }
+    columns.totals(sums, |column, totals| {
+        (dgamma[column], dbeta[column]) = totals.map(T::from_f64).into();
+    });
 }
 
 /// `g gamma`, where there is one.
