@@ -151,13 +151,13 @@ impl Blocks {
     }
 }
 
-/// Whether as many rows, that many bytes apart, can be read side by side: in a first-level cache of 8 ways whose sets repeat every
-/// 4 KiB, rows of the same set push each other out.
-pub fn sets_hold(rows: usize, stride: usize) -> bool {
+/// The rows, that many bytes apart, that can be read side by side: in a first-level cache of 8 ways whose sets repeat every 4 KiB, more
+/// rows of the same set push each other out.
+pub fn rows_in_sets(stride: usize) -> usize {
     /// Lines of one set.
     const WAYS: usize = 8;
     let apart = (stride.max(1) & stride.wrapping_neg()).clamp(CACHE_LINE, 4096);
-    rows.div_ceil(4096 / apart) <= WAYS
+    WAYS * (4096 / apart)
 }
 
 /// Depth of the slices of a product that are summed apart, all of it where it is not sliced: threads that share a deep product with a
@@ -316,16 +316,16 @@ mod tests {
 
     #[test]
     fn rows_of_the_same_sets() {
-        for (rows, stride, hold) in [
-            (14, 4096, false),
-            (6, 4096, true),
-            (14, 2048, true),
-            (14, 1024, true),
-            (14, 4096 + 64, true),
-            (14, 12, true),
-            (1, 0, true),
+        for (stride, rows) in [
+            (4096, 8),
+            (3 * 8192, 8),
+            (2048, 16),
+            (1024, 32),
+            (4096 + 64, 512),
+            (12, 512),
+            (0, 512),
         ] {
-            assert_eq!(sets_hold(rows, stride), hold, "{rows} {stride}");
+            assert_eq!(rows_in_sets(stride), rows, "{stride}");
         }
     }
 

@@ -286,7 +286,7 @@ pub(super) fn run_all<'a, T: Real>(
     };
     let skip = scratch.as_ptr().align_offset(CACHE_LINE).min(scratch.len());
     let scratch = &mut scratch[skip..];
-    let item_macs = first.checked(size).item_macs(level);
+    let item_macs = first.checked(size).item_macs();
     // The number of threads may have changed since the scratch was measured: then another cut, which gives the same bits.
     let shape = std::iter::once(num_threads())
         .chain(1..=MAX_THREADS_OF_SCRATCH)
@@ -425,12 +425,9 @@ pub(super) struct Checked<'a, T> {
 
 impl<T: Real> Checked<'_, T> {
     /// What an item of each side costs a task, in multiply-adds.
-    fn item_macs(&self, level: Level) -> [usize; 2] {
+    fn item_macs(&self) -> [usize; 2] {
         let lies = match &self.a {
-            Side::Strided(a) => {
-                let [stride, step] = [a.strides().0, a.strides().1];
-                step == 1 && blocking::sets_hold(tile(level).rows, stride * size_of::<T>())
-            }
+            Side::Strided(a) => a.strides().1 == 1,
             _ => false,
         };
         let cost = |lies| match lies {
@@ -535,15 +532,17 @@ impl<T: Real> Task for Part<'_, T> {
             }
             _ => None,
         };
-        let a_in_place = match &product.a {
-            Side::Strided(a) if columns.len() <= UNPACKED_COLUMNS && a.strides().1 == 1 => {
-                let bytes = a.strides().0 * size_of::<T>();
-                blocking::sets_hold(panel_rows.min(rows.len()), bytes).then_some(a)
+        let (a_in_place, panel_rows) = match &product.a {
+            Side::Strided(a)
+                if columns.len() <= UNPACKED_COLUMNS && a.strides().1 == 1 && k > 0 =>
+            {
+                let held = blocking::rows_in_sets(a.strides().0 * size_of::<T>());
+                (Some(a), panel_rows.min(held))
             }
             Side::Strided(a) if columns.len() <= UNPACKED_PANELS_ACROSS * panel_columns => {
-                (a.strides().0 == 1).then_some(a)
+                ((a.strides().0 == 1 && k > 0).then_some(a), panel_rows)
             }
-            _ => None,
+            _ => (None, panel_rows),
         };
         // The microkernels take even numbers of rows, or one.
         let fits = |rows: usize| rows == 1 || rows.is_multiple_of(2);
@@ -566,10 +565,9 @@ impl<T: Real> Task for Part<'_, T> {
                     };
                     let lines = rows.end.min(rows.start + lying * panel_rows)..rows.end;
                     if !lines.is_empty() {
-                        let panels = &mut a_block[lying * a_len..];
                         product
                             .a
-                            .pack(isa, lines, depth.clone(), panel_rows, panels);
+                            .pack(isa, lines, depth.clone(), panel_rows, a_block);
                     }
                     for (index, columns) in steps(columns.clone(), panel_columns).enumerate() {
                         let (b, b_step) = match (&product.b, in_place) {
@@ -608,16 +606,15 @@ impl<T: Real> Task for Part<'_, T> {
                             _ => 0,
                         };
                         let last_row = rows.end;
-                        let tiles = steps(rows.clone(), panel_rows).enumerate();
-                        for (a, (tile, rows)) in a_block.chunks(a_len).zip(tiles) {
+                        for (tile, rows) in steps(rows.clone(), panel_rows).enumerate() {
                             let (a, a_row, a_step) = match a_in_place {
-                                Some(lines) if fits(rows.len()) && deep > 0 => {
+                                Some(lines) if tile < lying => {
                                     // SAFETY: the operand was checked.
                                     let a = unsafe { lines.at(rows.start, depth.start) };
                                     let (a_row, a_step) = lines.strides();
                                     (a, a_row, a_step)
                                 }
-                                _ => (a.as_ptr(), 1, panel_rows),
+                                _ => (a_block[(tile - lying) * a_len..].as_ptr(), 1, panel_rows),
                             };
                             let next = if tile * next_step < panel_columns && next_step > 0 {
                                 (next.wrapping_add(tile * next_step * deep), next_step)

@@ -30,7 +30,7 @@ pub(crate) fn sizes<T>(level: Level) -> [usize; 2] {
 
 /// Whether the rows of a tile, that many bytes apart, can be read side by side.
 pub(crate) fn holds_rows(stride: usize) -> bool {
-    blocking::sets_hold(blocking::tile(level()).rows, stride)
+    blocking::tile(level()).rows <= blocking::rows_in_sets(stride)
 }
 
 /// Bytes of the second-level cache.
