@@ -307,10 +307,12 @@ proptest! {
     ) {
         for geometry in [one, few, some, depthwise] {
             let case = Case::new(geometry);
-            for_each_isa(|_| with_one_and_two_threads(|| case.check()));
-            case.check_as(f64::from);
-            case.check_half::<f16>();
-            case.check_half::<bf16>();
+            for_each_isa(|_| {
+                with_one_and_two_threads(|| case.check());
+                case.check_as(f64::from);
+                case.check_half::<f16>();
+                case.check_half::<bf16>();
+            });
         }
     }
 }
@@ -336,8 +338,10 @@ fn points_add_to_what_the_output_holds() {
         );
         assert!(adds(&geometry), "{geometry:?}");
         let case = Case::new(geometry);
-        for_each_isa(|_| with_one_and_two_threads(|| case.check()));
-        case.check_as(f64::from);
+        for_each_isa(|_| {
+            with_one_and_two_threads(|| case.check());
+            case.check_as(f64::from);
+        });
     }
 }
 
