@@ -114,15 +114,12 @@ fn exp_sum<T: Real, I: Isa>(
     let mut sum = T::Lanes::<I>::zero(isa);
     let whole = x.chunks_exact(len);
     let rest = whole.remainder();
-    if let Some(out) = &mut out {
-        for (x, out) in whole.zip(out.chunks_exact_mut(len)) {
-            let e = T::exp(isa, T::Lanes::<I>::load(isa, x) - greatest);
-            sum = sum + e;
+    let mut terms = out.as_deref_mut().map(|out| out.chunks_exact_mut(len));
+    for x in whole {
+        let e = T::exp(isa, T::Lanes::<I>::load(isa, x) - greatest);
+        sum = sum + e;
+        if let Some(out) = terms.as_mut().and_then(Iterator::next) {
             e.store(out);
-        }
-    } else {
-        for x in whole {
-            sum = sum + T::exp(isa, T::Lanes::<I>::load(isa, x) - greatest);
         }
     }
     if !rest.is_empty() {
