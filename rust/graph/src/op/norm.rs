@@ -119,22 +119,45 @@ fn statistics_dtype(dtype: DType) -> DType {
     Compute::of(dtype).dtype()
 }
 
+/// `Op::infer` of a norm of x, maybe gamma, maybe beta: the result, then means and inverse deviations. `shapes` gives theirs, and that
+/// of gamma and beta.
+fn infer_norm(
+    inputs: &[&Spec],
+    shapes: impl FnOnce(&Spec) -> Result<(Shape, Shape)>,
+) -> Result<Specs> {
+    expect_operands(inputs, 1..=3)?;
+    let dtype = statistics_dtype(expect_floats(inputs)?);
+    let (shape, parameters) = shapes(inputs[0])?;
+    for (parameter, name) in inputs[1..].iter().zip(["gamma", "beta"]) {
+        expect_shape(name, parameter, &parameters)?;
+    }
+    let statistic = Spec { dtype, shape };
+    Ok([inputs[0].clone(), statistic.clone(), statistic]
+        .into_iter()
+        .collect())
+}
+
+/// `Op::vjp` of such a norm, whose `gradient` takes the result's gradient, x, means, inverse deviations, maybe gamma, and gives those
+/// of x, gamma and beta.
+fn norm_vjp(
+    gradient: Arc<dyn Op>,
+    e: &mut dyn Emitter,
+    vjp: &Vjp<'_>,
+) -> Result<Vec<Option<Value>>> {
+    let (mean, inverse) = (&vjp.outputs[1], &vjp.outputs[2]);
+    let mut operands = vec![vjp.grad()?, &vjp.inputs[0], mean, inverse];
+    operands.extend(vjp.inputs.get(1));
+    let grads = e.emit(gradient, &operands)?;
+    Ok(grads.into_iter().take(vjp.inputs.len()).map(Some).collect())
+}
+
 impl Op for LayerNorm {
     fn name(&self) -> &'static str {
         if self.rms { "rms_norm" } else { "layer_norm" }
     }
 
     fn infer(&self, inputs: &[&Spec]) -> Result<Specs> {
-        expect_operands(inputs, 1..=3)?;
-        let dtype = statistics_dtype(expect_floats(inputs)?);
-        let (rows, row) = self.split(&inputs[0].shape)?;
-        for (parameter, name) in inputs[1..].iter().zip(["gamma", "beta"]) {
-            expect_shape(name, parameter, &row)?;
-        }
-        let statistic = Spec { dtype, shape: rows };
-        Ok([inputs[0].clone(), statistic.clone(), statistic]
-            .into_iter()
-            .collect())
+        infer_norm(inputs, |x| self.split(&x.shape))
     }
 
     fn scratch(&self, inputs: &[Operand<'_>], outputs: &[Operand<'_>], _: &Bindings) -> usize {
@@ -146,11 +169,7 @@ impl Op for LayerNorm {
     }
 
     fn vjp(&self, e: &mut dyn Emitter, vjp: &Vjp<'_>) -> Result<Vec<Option<Value>>> {
-        let (mean, inverse) = (&vjp.outputs[1], &vjp.outputs[2]);
-        let mut operands = vec![vjp.grad()?, &vjp.inputs[0], mean, inverse];
-        operands.extend(vjp.inputs.get(1));
-        let grads = e.emit(Arc::new(LayerNormGradient(*self)), &operands)?;
-        Ok(grads.into_iter().take(vjp.inputs.len()).map(Some).collect())
+        norm_vjp(Arc::new(LayerNormGradient(*self)), e, vjp)
     }
 
     fn visible_outputs(&self) -> usize {

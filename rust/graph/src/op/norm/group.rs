@@ -7,7 +7,7 @@ use kernels::norm as kernel;
 use kernels::real::Real;
 use smallvec::SmallVec;
 
-use super::{expect_floats, expect_shape, last_axis, statistics_dtype};
+use super::{infer_norm, last_axis, norm_vjp};
 use crate::emit::Emitter;
 use crate::op::real::{Call, RealKernel, real_scratch, run_real};
 use crate::op::reduce::Kind;
@@ -83,29 +83,18 @@ impl Op for GroupNorm {
     }
 
     fn infer(&self, inputs: &[&Spec]) -> Result<Specs> {
-        expect_operands(inputs, 1..=3)?;
-        let dtype = statistics_dtype(expect_floats(inputs)?);
-        let x = inputs[0];
-        let channels = last_axis(x)?;
-        if x.shape.rank() < 2 || channels[0].known().is_none_or(|n| n % self.groups != 0) {
-            return value_error!(
-                "{} groups take a tensor with a multiple of as many channels, got {}",
-                self.groups,
-                x.shape
-            );
-        }
-        for (parameter, name) in inputs[1..].iter().zip(["gamma", "beta"]) {
-            expect_shape(name, parameter, &channels)?;
-        }
-        let statistic = Spec {
-            dtype,
-            shape: [x.shape[0].clone(), Dim::Known(self.groups as i64)]
-                .into_iter()
-                .collect(),
-        };
-        Ok([x.clone(), statistic.clone(), statistic]
-            .into_iter()
-            .collect())
+        infer_norm(inputs, |x| {
+            let channels = last_axis(x)?;
+            if x.shape.rank() < 2 || channels[0].known().is_none_or(|n| n % self.groups != 0) {
+                return value_error!(
+                    "{} groups take a tensor with a multiple of as many channels, got {}",
+                    self.groups,
+                    x.shape
+                );
+            }
+            let groups = [x.shape[0].clone(), Dim::Known(self.groups as i64)];
+            Ok((groups.into_iter().collect(), channels))
+        })
     }
 
     fn scratch(&self, inputs: &[Operand<'_>], outputs: &[Operand<'_>], _: &Bindings) -> usize {
@@ -121,15 +110,7 @@ impl Op for GroupNorm {
     }
 
     fn vjp(&self, e: &mut dyn Emitter, vjp: &Vjp<'_>) -> Result<Vec<Option<Value>>> {
-        let mut operands = vec![
-            vjp.grad()?,
-            &vjp.inputs[0],
-            &vjp.outputs[1],
-            &vjp.outputs[2],
-        ];
-        operands.extend(vjp.inputs.get(1));
-        let grads = e.emit(Arc::new(GroupNormGradient(*self)), &operands)?;
-        Ok(grads.into_iter().take(vjp.inputs.len()).map(Some).collect())
+        norm_vjp(Arc::new(GroupNormGradient(*self)), e, vjp)
     }
 
     fn visible_outputs(&self) -> usize {
