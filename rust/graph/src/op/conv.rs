@@ -374,8 +374,8 @@ impl Conv {
 
     /// Whether it could add a residual, whatever the unknown sizes are.
     pub fn takes_residual(&self, inputs: &[&Spec], output: &Spec) -> bool {
-        let real = matches!(output.dtype, DType::Float32 | DType::Float64);
-        real && !self.residual
+        residual::adds(output.dtype)
+            && !self.residual
             && prepared::reckoned_geometry(self, inputs, output)
                 .is_some_and(|geometry| conv::adds(&geometry))
     }

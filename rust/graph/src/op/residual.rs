@@ -26,6 +26,11 @@ pub fn by_rows(residual: bool, batched: &[bool]) -> bool {
     operands.all(|(i, &batched)| batched == (i == 0 || residual && i == RESIDUAL))
 }
 
+/// Whether the kernels of a result's dtype add a residual.
+pub fn adds(dtype: DType) -> bool {
+    matches!(dtype, DType::Float32 | DType::Float64)
+}
+
 /// Checks the residual for a result.
 ///
 /// # Errors
@@ -34,7 +39,7 @@ pub fn expect(residual: &Spec, output: &Spec) -> Result<()> {
     if residual != output {
         return value_error!("a residual of {residual} for a result of {output}");
     }
-    if !matches!(output.dtype, DType::Float32 | DType::Float64) {
+    if !adds(output.dtype) {
         return unsupported!("a residual of dtype {}", output.dtype);
     }
     Ok(())

@@ -22,7 +22,7 @@ use crate::op::elementwise::Elementwise;
 use crate::op::layout::Reshape;
 use crate::op::matmul::{Dense, Matmul};
 use crate::op::norm::BatchNormInference;
-use crate::op::residual::RESIDUAL;
+use crate::op::residual::{self, RESIDUAL};
 use crate::passes::hoist::is_early;
 use crate::{DType, Op, Shape, Spec, Tensor};
 
@@ -109,12 +109,9 @@ fn residual_product(graph: &Graph, node: &Node) -> Option<Arc<dyn Op>> {
         Some(dense) => *dense,
         None => *plain_product(graph, node)?.downcast::<Dense>()?,
     };
-    let real = matches!(output.dtype, DType::Float32 | DType::Float64);
-    let residual = Dense {
-        residual: true,
-        ..Dense::default()
-    };
-    (real && dense == Dense::default()).then(|| Arc::new(residual) as Arc<dyn Op>)
+    let takes = residual::adds(output.dtype) && dense == Dense::default();
+    let residual = true;
+    takes.then(|| Arc::new(Dense { residual, ..dense }) as Arc<dyn Op>)
 }
 
 /// Adds calls at the end of the graph and their numbers to the running order.
