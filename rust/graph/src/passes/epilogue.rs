@@ -143,18 +143,45 @@ impl Early<'_> {
     }
 }
 
-/// The product that a value is, or a view of, where nothing else uses it: its node, and its op as `taking` finds it.
-fn viewed_product<'a>(
-    graph: &'a Graph,
+/// The product that a value is, or a view of, where nothing else uses it, with the op that `taking` finds.
+fn viewed_product(
+    graph: &Graph,
     value: Index,
     counts: &[usize],
     taking: fn(&Graph, &Node) -> Option<Arc<dyn Op>>,
-) -> Option<(&'a Node, Arc<dyn Op>)> {
+) -> Option<Node> {
     let mut node = sole_producer(graph, value, counts)?;
     if node.op.downcast::<Reshape>().is_some() {
         node = sole_producer(graph, node.inputs[0], counts)?;
     }
-    Some((node, taking(graph, node)?))
+    let op = taking(graph, node)?;
+    Some(Node { op, ..node.clone() })
+}
+
+/// Has a product take an operand in, as its input `at` of a shape, for a call whose result is of shape `result`.
+fn take_in(
+    graph: &mut Graph,
+    order: &mut Vec<usize>,
+    product: Node,
+    (at, mut operand, shape): (usize, Index, Shape),
+    result: Shape,
+) -> Option<Fused> {
+    let whole = graph.spec(product.outputs[0]).shape == result;
+    let mut early = Early {
+        graph,
+        order,
+        scope: product.scope,
+    };
+    if early.graph.spec(operand).shape != shape {
+        operand = early.call(Arc::new(Reshape(shape)), &[operand])?;
+    }
+    let mut inputs = product.inputs.to_vec();
+    inputs.insert(at, operand);
+    if whole {
+        return Some((product.op, inputs));
+    }
+    let product = early.call(product.op, &inputs)?;
+    Some((Arc::new(Reshape(result)), vec![product]))
 }
 
 /// The operands and the result of a call that adds.
@@ -171,38 +198,22 @@ fn fuse_bias(
     order: &mut Vec<usize>,
 ) -> Option<Fused> {
     let ([a, b], sum) = addition(graph, n)?;
-    let ((producer, op), value, bias) = match viewed_product(graph, a, counts, plain_product) {
+    let (product, value, bias) = match viewed_product(graph, a, counts, plain_product) {
         Some(found) => (found, a, b),
         None => (viewed_product(graph, b, counts, plain_product)?, b, a),
     };
-    let (product, scope) = (producer.outputs[0], producer.scope.clone());
-    let mut inputs = producer.inputs.to_vec();
-    let units = graph.spec(product).shape.last()?.clone();
+    let Spec { dtype, shape: own } = graph.spec(product.outputs[0]);
+    let units = own.last()?.clone();
     let shape = graph.spec(sum).shape.clone();
     // A row of the units, or the last axes that they are viewed as.
     let given = &graph.spec(bias).shape;
     let ones = given.iter().take_while(|dim| dim.is(1)).count();
     let row = given.rank() > 0 && given.size() == units && shape.ends_with(&given[ones..]);
-    if graph.spec(value).shape != shape || !row || !graph.spec(product).dtype.is_float() {
+    if graph.spec(value).shape != shape || !row || !dtype.is_float() {
         return None;
     }
-    let flat = given.rank() == 1;
-    let mut early = Early {
-        graph,
-        order,
-        scope,
-    };
-    inputs.push(if flat {
-        bias
-    } else {
-        let units: Shape = std::iter::once(units).collect();
-        early.call(Arc::new(Reshape(units)), &[bias])?
-    });
-    if value == product {
-        return Some((op, inputs));
-    }
-    let product = early.call(op, &inputs)?;
-    Some((Arc::new(Reshape(shape)), vec![product]))
+    let bias = (product.inputs.len(), bias, std::iter::once(units).collect());
+    take_in(graph, order, product, bias, shape)
 }
 
 fn fuse_residual(
@@ -218,25 +229,12 @@ fn fuse_residual(
         return None;
     }
     // Of two products the one that is written last, as a rule: the other is at hand then.
-    let ((producer, op), value, mut residual) = [(b, a), (a, b)]
+    let (product, residual) = [(b, a), (a, b)]
         .into_iter()
-        .find_map(|(x, y)| Some((viewed_product(graph, x, counts, residual_product)?, x, y)))?;
-    let (product, scope) = (producer.outputs[0], producer.scope.clone());
-    let mut inputs = producer.inputs.to_vec();
-    if value == product {
-        inputs.insert(RESIDUAL, residual);
-        return Some((op, inputs));
-    }
-    let view = Arc::new(Reshape(graph.spec(product).shape.clone()));
-    let mut early = Early {
-        graph,
-        order,
-        scope,
-    };
-    residual = early.call(view, &[residual])?;
-    inputs.insert(RESIDUAL, residual);
-    let product = early.call(op, &inputs)?;
-    Some((Arc::new(Reshape(spec.shape)), vec![product]))
+        .find_map(|(x, y)| Some((viewed_product(graph, x, counts, residual_product)?, y)))?;
+    let shape = graph.spec(product.outputs[0]).shape.clone();
+    let residual = (RESIDUAL, residual, shape);
+    take_in(graph, order, product, residual, spec.shape)
 }
 
 fn fuse_activation(graph: &Graph, n: usize, counts: &[usize]) -> Option<Fused> {
