@@ -11,7 +11,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,13 @@ import numpy as np
 from benches.processes import ROOT, Peer, best_peer, in_turns, peak, write_table
 
 # Product sizes; a row per number of threads.
-PRODUCTS = ([256, 256, 256], [512, 512, 512], [1024, 1024, 1024], [2048, 2048, 2048])
+PRODUCTS = ([8, 8, 8], [256, 256, 256], [512, 512, 512], [1024, 1024, 1024], [2048, 2048, 2048])
 
 # Workload, action, number of examples.
 CASES = (
     ("tiny MLP", "predict", 1),
     ("tiny MLP", "call", 1),
+    ("small MLP", "tape_step", 32),
     *(
         (name, "predict", batch)
         for name in (
@@ -76,10 +77,12 @@ FRESH = (
 )
 FRESH_ROUNDS = 3
 
-# Who is always measured, who else trains the models, and who runs what tf.keras exports.
+# Who is always measured, who else trains the models, and who else runs them.
 LIBRARIES = ("cornu", "tf.keras")
-TRAINERS = ("Keras on JAX",)
-RUNTIMES = ("ONNX Runtime", "OpenVINO")
+PYTORCH = ("PyTorch", "compiled PyTorch")
+TRAINERS = ("Keras on JAX", "Keras on PyTorch", *PYTORCH)
+OTHERS = {"tape_step": PYTORCH[:1], "train_on_batch": TRAINERS, "epoch": TRAINERS}
+RUNTIMES = ("ONNX Runtime", "OpenVINO", *PYTORCH)
 # Of one example: with batches of large models, so many processes of TensorFlow fill the memory.
 OF_ONE = (*RUNTIMES, "tf.function")
 # Whose geometric means the table ends with: a peer, or the best of them.
@@ -97,19 +100,29 @@ MEANS = (
 )
 
 
+@contextlib.contextmanager
+def optional(library: str, what: str) -> Iterator[None]:
+    """Lets a library that can't do something take no part, but for those that always do."""
+    try:
+        yield
+    except RuntimeError:
+        if library in LIBRARIES:
+            raise
+        print(f"{library} can't {what}", flush=True)
+
+
 def product(size: list[int], threads: int) -> dict[str, Any]:
     """Measures a product."""
-    with (
-        Peer("cornu", threads) as ours,
-        Peer("numpy", threads) as numpy,
-        Peer("tf.keras", threads) as tensorflow,
-    ):
-        peers = {"cornu": ours, "numpy": numpy, "tensorflow": tensorflow}
-        for peer in peers.values():
-            peer.ask("matmul", size=size)
-        before = peak(ours, threads)
+    with contextlib.ExitStack() as stack:
+        peers = {}
+        for library in ("cornu", "numpy", "TensorFlow", "PyTorch"):
+            peer = stack.enter_context(Peer(library, threads))
+            with optional(library, f"multiply {size}"):
+                peer.ask("matmul", size=size)
+                peers[library] = peer
+        before = peak(peers["cornu"], threads)
         times, _ = in_turns(peers)
-        reachable = max(before, peak(ours, threads))
+        reachable = max(before, peak(peers["cornu"], threads))
     rate = 2 * np.prod(size, dtype=float) / times["cornu"]
     name = f"matmul {'x'.join(map(str, size))}, {threads} thread{'s' * (threads > 1)}"
     return {"name": name, "times": times, "share": rate / reachable}
@@ -117,22 +130,17 @@ def product(size: list[int], threads: int) -> dict[str, Any]:
 
 def workload(name: str, action: str, count: int, threads: int) -> dict[str, Any]:
     """Measures an action of a model, after comparing the peers' outputs."""
-    trains = action in ("train_on_batch", "epoch")
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         request = {"workload": name, "action": action, "count": count}
         request["weights"] = f"{folder}/weights.npz"
         peers: dict[str, Peer] = {}
         outputs = {}
-        others = TRAINERS if trains else OF_ONE if count == 1 else RUNTIMES
+        others = OTHERS.get(action) or (OF_ONE if count == 1 else RUNTIMES)
         for library in (*LIBRARIES, *others):
             peer = stack.enter_context(Peer(library, threads))
-            try:
+            with optional(library, f"build {name}"):
                 outputs[library] = peer.ask("build", **request)
                 peers[library] = peer
-            except RuntimeError:
-                if library in LIBRARIES:
-                    raise
-                print(f"{library} can't build {name}", flush=True)
         for library, output in outputs.items():
             same = np.allclose(output, outputs["tf.keras"], atol=1e-4)
             if not same and library == "cornu":
@@ -164,17 +172,17 @@ def fresh(
         for _ in range(FRESH_ROUNDS):
             for library in libraries:
                 start = time.perf_counter()
-                with Peer(library, threads) as peer:
+                with Peer(library, threads) as peer, optional(library, f"do {action} of {name}"):
                     outputs[library], memory = peer.ask(action, count=count, **request)
                     found["times"][library].append(time.perf_counter() - start)
-                found["bytes"][library].append(memory)
+                    found["bytes"][library].append(memory)
     for library, output in outputs.items():
         if output is not None:
             np.testing.assert_allclose(
                 output, outputs["cornu"], atol=1e-4, err_msg=f"{name}, {library}"
             )
     for kind, title in rows.items():
-        best = {library: min(values) for library, values in found[kind].items()}
+        best = {library: min(values) for library, values in found[kind].items() if values}
         yield {"name": f"{name}, {title}", kind: best}
 
 

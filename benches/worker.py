@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,16 @@ import numpy as np
 from benches.processes import serve, timed
 from benches.workloads import WORKLOADS
 
+# Whether PyTorch compiles its modules.
+PYTORCH = {"PyTorch": False, "compiled PyTorch": True}
+
+# Keras's backends, where it is not TensorFlow.
+BACKENDS = {
+    "Keras on JAX": "jax",
+    "Keras on PyTorch": "torch",
+    **dict.fromkeys(PYTORCH, "torch"),
+}
+
 
 def keras_of(library: str) -> Any:
     """Returns the package that stands for Keras in this process."""
@@ -19,7 +30,7 @@ def keras_of(library: str) -> Any:
         import cornu
 
         return cornu
-    os.environ["KERAS_BACKEND"] = "jax" if library == "Keras on JAX" else "tensorflow"
+    os.environ["KERAS_BACKEND"] = BACKENDS.get(library, "tensorflow")
     import keras
 
     return keras
@@ -41,19 +52,48 @@ def compiled(model: Any) -> Any:
     return model
 
 
+def tape_step(keras: Any, model: Any, x: np.ndarray, y: np.ndarray) -> Callable[[], float]:
+    """One step of a loop written by hand, call by call."""
+    if keras.__name__ == "cornu":
+        record = keras.GradientTape
+    else:
+        import tensorflow
+
+        record = tensorflow.GradientTape
+    loss_of, adam = keras.losses.SparseCategoricalCrossentropy(), keras.optimizers.Adam()
+
+    def step() -> float:
+        with record() as tape:
+            loss = loss_of(y, model(x, training=True))
+        variables = model.trainable_variables
+        adam.apply(tape.gradient(loss, variables), variables)
+        return float(loss)
+
+    return step
+
+
 def train_on_batch(keras: Any, model: Any, x: np.ndarray, y: np.ndarray) -> Callable[[], Any]:
     """One training step."""
     compiled(model)
     return lambda: model.train_on_batch(x, y)
 
 
-def epoch(keras: Any, model: Any, x: np.ndarray, y: np.ndarray) -> Callable[[], Any]:
-    """One epoch of `fit` in batches of 32."""
+def epoch(
+    keras: Any, model: Any, x: np.ndarray, y: np.ndarray, epochs: int = 1
+) -> Callable[[], Any]:
+    """Epochs of `fit` in batches of 32."""
     compiled(model)
-    return lambda: model.fit(x, y, batch_size=32, verbose=0)
+    return lambda: model.fit(x, y, batch_size=32, epochs=epochs, verbose=0)
 
 
-ACTIONS = {"predict": predict, "call": call, "train_on_batch": train_on_batch, "epoch": epoch}
+ACTIONS = {
+    "predict": predict,
+    "call": call,
+    "tape_step": tape_step,
+    "train_on_batch": train_on_batch,
+    "epoch": epoch,
+    "five_epochs": partial(epoch, epochs=5),
+}
 
 
 def onnx_runtime(model: Any, x: np.ndarray) -> Callable[[], np.ndarray]:
@@ -108,6 +148,11 @@ def matmul(library: str, size: list[int]) -> Callable[[], Any]:
 
         a, b = (package.convert_to_tensor(x) for x in (a, b))
         return lambda: package.matmul(a, b)
+    if library == "PyTorch":
+        import torch
+
+        a, b = torch.from_numpy(a), torch.from_numpy(b)
+        return lambda: torch.matmul(a, b)
     import tensorflow as tf
 
     a, b = tf.constant(a), tf.constant(b)
@@ -136,6 +181,8 @@ class Worker:
         else:
             with np.load(weights) as arrays:
                 model.set_weights([arrays[name] for name in arrays.files])
+        if self.library in PYTORCH:
+            return self.build_pytorch(model, action, x, y)
         if self.library in RUNTIMES:
             x = x.astype(model.inputs[0].dtype)
             model(x)  # what was never called can't be exported
@@ -144,6 +191,30 @@ class Worker:
         output = np.asarray(model.predict(x[:8], verbose=0))
         self.run = ACTIONS[action](keras, model, x, y)
         return output.tolist()
+
+    def build_pytorch(self, model: Any, action: str, x: np.ndarray, y: np.ndarray) -> Any:
+        """Prepares an action of a model as PyTorch's own modules, and calls it once."""
+        from benches import pytorch
+
+        compile, network = PYTORCH[self.library], pytorch.Network(model)
+        if action not in pytorch.ACTIONS:
+            self.run = pytorch.predict(network, x, compile)
+            return self.run()[:8].tolist()
+        output = pytorch.predict(pytorch.Network(model), x[:8], compile=False)()
+        self.run = pytorch.ACTIONS[action](network, x, y, compile)
+        self.run()
+        return output.tolist()
+
+    def trainer(self, workload: str, action: str, x: np.ndarray, y: np.ndarray) -> Callable:
+        """Returns an action that trains a new model."""
+        keras = keras_of(self.library)
+        model = WORKLOADS[workload].build(keras)
+        if self.library not in PYTORCH:
+            return ACTIONS[action](keras, model, x, y)
+        from benches import pytorch
+
+        compile = PYTORCH[self.library]
+        return pytorch.ACTIONS[action](pytorch.Network(model), x, y, compile)
 
     def matmul(self, size: list[int]) -> None:
         """Prepares a product."""
@@ -166,17 +237,15 @@ class Worker:
 
     def five_epochs(self, workload: str, count: int, path: str) -> Any:
         """Builds, compiles and trains a model; returns nothing to compare, and the memory held."""
-        model = compiled(WORKLOADS[workload].build(keras_of(self.library)))
-        model.fit(*WORKLOADS[workload].data(count), batch_size=32, epochs=5, verbose=0)
+        self.trainer(workload, "five_epochs", *WORKLOADS[workload].data(count))()
         return None, resident()
 
     def three_steps(self, workload: str, count: int, path: str) -> Any:
         """Trains on a batch three times; returns nothing to compare, and the memory it adds."""
-        model = compiled(WORKLOADS[workload].build(keras_of(self.library)))
-        x, y = WORKLOADS[workload].data(count)
+        run = self.trainer(workload, "train_on_batch", *WORKLOADS[workload].data(count))
         before = resident()
         for _ in range(3):
-            model.train_on_batch(x, y)
+            run()
         return None, resident(peak=True) - before
 
     def peak(self) -> float:

@@ -177,6 +177,7 @@ def chain(shape: tuple[int, ...], layers: Callable[[Any], list], **options: int)
 WORKLOADS = {
     "digits CNN": chain((8, 8, 1), digits),
     "tiny MLP": chain((8,), mlp(16, 4), classes=4),
+    "small MLP": chain((8,), mlp(16, 16, 4), classes=4),
     "MLP 784-512-512-10": chain((784,), mlp(512, 512, 10)),
     "int8 MLP 1024-1024-10": quantized(chain((1024,), mlp(1024, 10))),
     "LeNet": chain((28, 28, 1), lenet),

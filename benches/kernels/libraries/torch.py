@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from benches import pytorch
 from benches.kernels.libraries import Call, border, channels_first, channels_last
 
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
@@ -173,25 +174,11 @@ def adam(**arrays: np.ndarray) -> Call:
     return Call(step, lambda _: [variable.numpy() for variable in variables])
 
 
-def gate_order(array: np.ndarray, order: list[int]) -> torch.Tensor:
-    """Weights with their gates in another order, transposed."""
-    parts = np.split(array, len(order), axis=-1)
-    return torch.from_numpy(
-        np.ascontiguousarray(np.concatenate([parts[gate] for gate in order], axis=-1).T)
-    )
-
-
 def recurrent_layer(
     kind: Any, order: list[int], x: np.ndarray, weights: dict[str, np.ndarray]
 ) -> tuple[Any, Any]:
     """A layer and its input; `order` holds the places of its gates among Keras's."""
-    layer = kind(x.shape[2], len(weights["recurrent_kernel"]), batch_first=True)
-    biases = np.zeros((2, weights["bias"].shape[-1]), "float32")
-    biases[: weights["bias"].ndim] = weights["bias"]
-    arrays = (weights["kernel"], weights["recurrent_kernel"], *biases)
-    for parameter, array in zip(layer.parameters(), arrays, strict=True):
-        parameter.copy_(gate_order(array, order))
-    return layer, torch.from_numpy(x)
+    return pytorch.recurrent(kind, order, **weights), torch.from_numpy(x)
 
 
 def recurrent(kind: Any, order: list[int], x: np.ndarray, **weights: np.ndarray) -> Call:
@@ -220,16 +207,19 @@ def recurrent_training(
         x, *found = map(np.asarray, results)
         # Each gate's place in Keras's order is where `order` has it.
         back = [order.index(gate) for gate in range(len(order))]
-        kernel, recurrent_kernel, *biases = (np.asarray(gate_order(a.T, back)).T for a in found)
+        kernel, recurrent_kernel, *biases = (
+            np.asarray(pytorch.gate_order(a.T, back)).T for a in found
+        )
         bias = np.stack(biases) if weights["bias"].ndim == 2 else biases[0]
         return [x, kernel, recurrent_kernel, bias]
 
     return Call(trained(lambda: layer(x)[0], [x, *layer.parameters()], gradient), read)
 
 
-LSTM, GRU = (torch.nn.LSTM, [0, 1, 2, 3]), (torch.nn.GRU, [1, 0, 2])
-lstm, lstm_training = partial(recurrent, *LSTM), partial(recurrent_training, *LSTM)
-gru, gru_training = partial(recurrent, *GRU), partial(recurrent_training, *GRU)
+lstm, gru = (partial(recurrent, *kind) for kind in (pytorch.LSTM, pytorch.GRU))
+lstm_training, gru_training = (
+    partial(recurrent_training, *kind) for kind in (pytorch.LSTM, pytorch.GRU)
+)
 
 
 def heads_first(x: np.ndarray) -> torch.Tensor:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from cornu import ops, saving, tree
+from cornu.compiled import function
 from cornu.naming import auto_name, name_scope
 from cornu.optimizers.schedules import LearningRateSchedule
 from cornu.scopes import state
+from cornu.tensor import Tensor
 from cornu.tracking import Clock
 from cornu.variable import StatelessScope, Variable
 
@@ -368,17 +370,39 @@ class Optimizer:
                 with name_scope(self.name, caller=self):
                     self.build(trainable_variables)
             self._check_variables_are_known(trainable_variables)
+        grads, trainable_variables = self._filter_empty_gradients(grads, trainable_variables)
+        if self._is_ours(trainable_variables) and all(type(g) is Tensor for g in grads):
+            places = tuple([self._indices[id(variable)] for variable in trainable_variables])
+            self._planned_step(grads, places)
+        else:
+            self._step(grads, trainable_variables)
+
+    def _step(self, grads: list[Any], variables: list[Variable]) -> None:
         with name_scope(self.name, caller=self):
-            grads, trainable_variables = self._filter_empty_gradients(grads, trainable_variables)
             if self.loss_scale_factor is not None:
                 grads = [g if g is None else g / self.loss_scale_factor for g in grads]
-            grads, trainable_variables = _overwrite(grads, trainable_variables)
-            if trainable_variables:
-                self._apply_gradients(grads, trainable_variables)
-            for variable in trainable_variables:
+            grads, variables = _overwrite(grads, variables)
+            if variables:
+                self._apply_gradients(grads, variables)
+            for variable in variables:
                 if variable.constraint is not None:
                     variable.assign(variable.constraint(variable))
         self._iterations.assign_add(1)
+
+    @function
+    def _planned_step(self, grads: list[Tensor], places: tuple[int, ...]) -> None:
+        """The update as one plan, outside of which each call would be made for itself."""
+        if state.called_layers is not None:
+            state.called_layers.append(self)
+        self._step(grads, [self._trainable_variables[place] for place in places])
+
+    def _is_ours(self, variables: Sequence[Variable]) -> bool:
+        """Whether nothing in an update is a user's own, who may want it called each time."""
+        rate = self._learning_rate
+        given = (self, *([] if isinstance(rate, Variable) else [rate]))
+        return all(type(part).__module__.startswith("cornu.") for part in given) and all(
+            variable.constraint is None for variable in variables
+        )
 
     def _check_variables_are_known(self, variables: Sequence[Variable]) -> None:
         for variable in variables:
