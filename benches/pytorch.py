@@ -27,6 +27,14 @@ def images(x: np.ndarray) -> torch.Tensor:
     return x.to(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
+def weights(kernel: np.ndarray, depthwise: bool) -> torch.Tensor:
+    """A kernel of Keras's, inputs and filters last, as PyTorch has it: filters and inputs first."""
+    rank = kernel.ndim - 2
+    ends = (rank, rank + 1) if depthwise else (rank + 1, rank)
+    kernel = tensor(np.transpose(kernel, (*ends, *range(rank))))
+    return kernel.to(memory_format=torch.channels_last) if rank == 2 else kernel
+
+
 def gate_order(array: np.ndarray, order: list[int]) -> torch.Tensor:
     """Weights with their gates in another order, transposed."""
     parts = np.split(array, len(order), axis=-1)
@@ -117,15 +125,12 @@ def convolution(layer: Any) -> nn.Module:
         "bias": bool(bias),
     }
     build = (nn.Conv1d, nn.Conv2d)[rank - 1]
-    # Keras's kernels end with inputs and filters, PyTorch's begin with filters and inputs.
-    order = [rank + 1, rank]
     *_, inputs, filters = kernel.shape
+    kernel = weights(kernel, kind == "DepthwiseConv2D")
     if kind == "DepthwiseConv2D":
         options["groups"], filters = inputs, inputs * filters
-        order.reverse()
     elif kind == "Conv2DTranspose":
         build, inputs, filters = nn.ConvTranspose2d, filters, inputs
-    kernel = tensor(np.transpose(kernel, (*order, *range(rank))))
     module = filled(build(inputs, filters, layer.kernel_size, **options), kernel, *bias)
     if rank == 1:
         return Sequence(module)
@@ -244,10 +249,8 @@ class Network(nn.Module):
             layer = node.operation
             kind = type(layer).__name__
             applied = None if kind in RECURRENT else getattr(layer, "activation", None)
-            module, after = (
-                MODULES[kind](layer),
-                ACTIVATIONS[applied.__name__ if applied else "linear"],
-            )
+            module = MODULES[kind](layer)
+            after = ACTIVATIONS[applied.__name__ if applied else "linear"]
             self.layers.append(nn.Sequential(module, after()) if after else module)
             self.sources.append([id(source) for source in node.input_tensors])
             self.places.append(id(node.outputs[0]))
@@ -288,7 +291,9 @@ class Network(nn.Module):
         return self
 
 
-def predict(network: Network, x: np.ndarray, compile: bool) -> Callable[[], np.ndarray]:
+def predict(
+    network: Network, x: np.ndarray, y: np.ndarray, compile: bool
+) -> Callable[[], np.ndarray]:
     """The outputs; those of images with their channels last again."""
     run = torch.compile(network.fused()) if compile else network.fused()
 
@@ -300,7 +305,7 @@ def predict(network: Network, x: np.ndarray, compile: bool) -> Callable[[], np.n
     return outputs
 
 
-def step(network: Network, compile: bool = False) -> Callable[..., tuple[torch.Tensor, ...]]:
+def step(network: Network, compile: bool) -> Callable[..., tuple[torch.Tensor, ...]]:
     """A step of training, which gives the loss and the logits."""
     run = torch.compile(network) if compile else network
     network.train()
@@ -360,6 +365,7 @@ def epoch(
 
 
 ACTIONS = {
+    **dict.fromkeys(("predict", "call"), predict),
     "tape_step": tape_step,
     "train_on_batch": train_on_batch,
     "epoch": epoch,

@@ -189,32 +189,30 @@ class Worker:
             self.run = RUNTIMES[self.library](model, x)
             return self.run()[:8].tolist()
         output = np.asarray(model.predict(x[:8], verbose=0))
-        self.run = ACTIONS[action](keras, model, x, y)
+        self.run = self.action(model, action, x, y)
         return output.tolist()
 
     def build_pytorch(self, model: Any, action: str, x: np.ndarray, y: np.ndarray) -> Any:
         """Prepares an action of a model as PyTorch's own modules, and calls it once."""
         from benches import pytorch
 
-        compile, network = PYTORCH[self.library], pytorch.Network(model)
-        if action not in pytorch.ACTIONS:
-            self.run = pytorch.predict(network, x, compile)
-            return self.run()[:8].tolist()
-        output = pytorch.predict(pytorch.Network(model), x[:8], compile=False)()
-        self.run = pytorch.ACTIONS[action](network, x, y, compile)
-        self.run()
-        return output.tolist()
+        self.run = self.action(model, action, x, y)
+        output = self.run()
+        if pytorch.ACTIONS[action] is not pytorch.predict:
+            output = pytorch.predict(pytorch.Network(model), x[:8], y[:8], compile=False)()
+        return output[:8].tolist()
+
+    def action(self, model: Any, action: str, x: np.ndarray, y: np.ndarray) -> Callable[[], Any]:
+        """Returns an action of a model, or of PyTorch's own modules like it."""
+        if self.library not in PYTORCH:
+            return ACTIONS[action](keras_of(self.library), model, x, y)
+        from benches import pytorch
+
+        return pytorch.ACTIONS[action](pytorch.Network(model), x, y, PYTORCH[self.library])
 
     def trainer(self, workload: str, action: str, x: np.ndarray, y: np.ndarray) -> Callable:
         """Returns an action that trains a new model."""
-        keras = keras_of(self.library)
-        model = WORKLOADS[workload].build(keras)
-        if self.library not in PYTORCH:
-            return ACTIONS[action](keras, model, x, y)
-        from benches import pytorch
-
-        compile = PYTORCH[self.library]
-        return pytorch.ACTIONS[action](pytorch.Network(model), x, y, compile)
+        return self.action(WORKLOADS[workload].build(keras_of(self.library)), action, x, y)
 
     def matmul(self, size: list[int]) -> None:
         """Prepares a product."""

@@ -9,7 +9,8 @@ import torch
 from torch.nn import functional
 
 from benches import pytorch
-from benches.kernels.libraries import Call, border, channels_first, channels_last
+from benches.kernels.libraries import Call, border, channels_last
+from benches.pytorch import images, weights
 
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 torch.set_grad_enabled(False)
@@ -22,18 +23,6 @@ def matmul(a: np.ndarray, b: np.ndarray) -> Call:
 
 def dense(x: np.ndarray, kernel: np.ndarray) -> Call:
     return matmul(x, kernel)
-
-
-def images(x: np.ndarray) -> torch.Tensor:
-    """Images or kernels, their channels last in memory."""
-    return torch.from_numpy(channels_first(x)).to(memory_format=torch.channels_last)
-
-
-def weights(kernel: np.ndarray, depthwise: bool) -> torch.Tensor:
-    """The kernel of a convolution."""
-    axes = (2, 3, 0, 1) if depthwise else (3, 2, 0, 1)
-    kernel = torch.from_numpy(np.ascontiguousarray(np.transpose(kernel, axes)))
-    return kernel.to(memory_format=torch.channels_last)
 
 
 def convolution(

@@ -347,8 +347,6 @@ class Optimizer:
             ValueError: There is no gradient, no variable for a gradient, or a variable that
                 the optimizer was not built for.
         """
-        if state.called_layers is not None:
-            state.called_layers.append(self)
         if trainable_variables is None:
             if not self.built:
                 raise ValueError(
@@ -378,6 +376,8 @@ class Optimizer:
             self._step(grads, trainable_variables)
 
     def _step(self, grads: list[Any], variables: list[Variable]) -> None:
+        if state.called_layers is not None:
+            state.called_layers.append(self)
         with name_scope(self.name, caller=self):
             if self.loss_scale_factor is not None:
                 grads = [g if g is None else g / self.loss_scale_factor for g in grads]
@@ -392,8 +392,6 @@ class Optimizer:
     @function
     def _planned_step(self, grads: list[Tensor], places: tuple[int, ...]) -> None:
         """The update as one plan, outside of which each call would be made for itself."""
-        if state.called_layers is not None:
-            state.called_layers.append(self)
         self._step(grads, [self._trainable_variables[place] for place in places])
 
     def _is_ours(self, variables: Sequence[Variable]) -> bool:

@@ -20,6 +20,8 @@ pub mod reduce;
 pub mod resample;
 pub mod softmax;
 pub mod sort;
+#[cfg(test)]
+mod testing;
 pub mod threads;
 
 pub use dtype::{DType, Element};

@@ -63,32 +63,25 @@ fn product_activation(op: &dyn Op) -> Option<Option<Activation>> {
     None
 }
 
-/// The convolution or product of a vector space's last axis, as `Conv` or `Dense`, without bias or activation.
-fn plain_product(graph: &Graph, node: &Node) -> Option<Arc<dyn Op>> {
-    if node.inputs.len() != 2 {
-        return None;
-    }
+/// The product of the last axis or the convolution, as `Dense` or `Conv`, whose columns a batch norm can scale: without
+/// an activation or a residual.
+fn linear(graph: &Graph, node: &Node) -> Option<Arc<dyn Op>> {
     if let Some(matmul) = node.op.downcast::<Matmul>() {
         let plain = !matmul.transpose_a
             && !matmul.transpose_b
             && graph.spec(node.inputs[1]).shape.rank() == 2;
         return plain.then(|| Arc::new(Dense::default()) as Arc<dyn Op>);
     }
-    product_activation(node.op.as_ref())?
-        .is_none()
-        .then(|| node.op.clone())
+    let linear = match node.op.downcast::<Conv>() {
+        Some(conv) => conv.activation.is_none() && !conv.residual,
+        None => node.op.downcast::<Dense>() == Some(&Dense::default()),
+    };
+    linear.then(|| node.op.clone())
 }
 
-/// The product or convolution whose columns a batch norm can scale: without an activation or a residual.
-fn linear(graph: &Graph, node: &Node) -> Option<Arc<dyn Op>> {
-    if let Some(conv) = node.op.downcast::<Conv>() {
-        let linear = conv.activation.is_none() && !conv.residual;
-        return linear.then(|| node.op.clone());
-    }
-    match node.op.downcast::<Dense>() {
-        Some(dense) => (*dense == Dense::default()).then(|| node.op.clone()),
-        None => plain_product(graph, node),
-    }
+/// A linear product without a bias.
+fn plain_product(graph: &Graph, node: &Node) -> Option<Arc<dyn Op>> {
+    linear(graph, node).filter(|_| node.inputs.len() == 2)
 }
 
 /// The product or convolution as one that takes a residual, where it can.
@@ -105,13 +98,9 @@ fn residual_product(graph: &Graph, node: &Node) -> Option<Arc<dyn Op>> {
             }) as Arc<dyn Op>
         });
     }
-    let dense = match node.op.downcast::<Dense>() {
-        Some(dense) => *dense,
-        None => *plain_product(graph, node)?.downcast::<Dense>()?,
-    };
-    let takes = residual::adds(output.dtype) && dense == Dense::default();
+    let dense = *linear(graph, node)?.downcast::<Dense>()?;
     let residual = true;
-    takes.then(|| Arc::new(Dense { residual, ..dense }) as Arc<dyn Op>)
+    residual::adds(output.dtype).then(|| Arc::new(Dense { residual, ..dense }) as Arc<dyn Op>)
 }
 
 /// Adds calls at the end of the graph and their numbers to the running order.

@@ -1,20 +1,8 @@
 use super::*;
+use crate::testing::numbers;
 use crate::threads::{num_threads, set_num_threads};
 use proptest::prelude::*;
 use simd::for_each_isa;
-
-/// Numbers in -1..1 from a seed.
-fn numbers(len: usize, seed: u64) -> Vec<f64> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    (0..len)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            f64::from((state >> 40) as f32 / (1 << 23) as f32 - 1.0)
-        })
-        .collect()
-}
 
 /// Along which of batch, heads, queries and keys a mask differs, and how likely a key is hidden.
 type MaskKind = Option<([bool; 4], f64)>;
@@ -44,7 +32,7 @@ impl Data {
                 }
                 let seen = numbers(len, 5)
                     .iter()
-                    .map(|x| u8::from((x + 1.0) / 2.0 >= hidden))
+                    .map(|x: &f64| u8::from((x + 1.0) / 2.0 >= hidden))
                     .collect();
                 (seen, strides)
             }),

@@ -2,19 +2,8 @@
 use simd::for_each_isa;
 
 use super::*;
+use crate::testing::numbers;
 use crate::threads::set_num_threads;
-
-fn numbers<S: Number>(len: usize, seed: u64) -> Vec<S> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    (0..len)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            S::from_f64((state >> 40) as f64 / (1 << 23) as f64 - 1.0)
-        })
-        .collect()
-}
 
 /// One result of a row, by its definition.
 fn naive<S: Number>(t: Transform, n: usize, re: &[S], im: &[S], k: usize) -> [f64; 2] {

@@ -23,6 +23,16 @@ pub enum Side<'a, T> {
     Packed(Packed<'a, T>),
 }
 
+impl<'a, T> Side<'a, T> {
+    /// The matrix in memory, where the depth `k` gives it items.
+    fn strided(&self, k: usize) -> Option<&Strided<'a, T>> {
+        match self {
+            Side::Strided(matrix) if k > 0 => Some(matrix),
+            _ => None,
+        }
+    }
+}
+
 /// The right side of a product.
 pub type Right<'a, T> = Side<'a, T>;
 
@@ -523,24 +533,19 @@ impl<T: Real> Task for Part<'_, T> {
         // An output that comes from memory, and whose tiles are no stream.
         let far = n > panel_columns && m * n * size_of::<T>() > Caches::of_machine().second;
         let (a_block, b_block) = scratch.split_at_mut(blocks.rows * blocks.depth);
-        let in_place = match &product.b {
-            // A matrix of a panel's columns is one.
-            Side::Strided(b)
-                if rows.len() <= UNPACKED_PANELS * panel_rows || n <= panel_columns =>
-            {
-                (b.strides().0 == 1 && k > 0).then_some(b)
-            }
-            _ => None,
-        };
-        let (a_in_place, panel_rows) = match &product.a {
-            Side::Strided(a)
-                if columns.len() <= UNPACKED_COLUMNS && a.strides().1 == 1 && k > 0 =>
-            {
+        // A matrix of a panel's columns is one.
+        let few_rows = rows.len() <= UNPACKED_PANELS * panel_rows || n <= panel_columns;
+        let in_place = product
+            .b
+            .strided(k)
+            .filter(|b| few_rows && b.strides().0 == 1);
+        let (a_in_place, panel_rows) = match product.a.strided(k) {
+            Some(a) if columns.len() <= UNPACKED_COLUMNS && a.strides().1 == 1 => {
                 let held = blocking::rows_in_sets(a.strides().0 * size_of::<T>());
                 (Some(a), panel_rows.min(held))
             }
-            Side::Strided(a) if columns.len() <= UNPACKED_PANELS_ACROSS * panel_columns => {
-                ((a.strides().0 == 1 && k > 0).then_some(a), panel_rows)
+            Some(a) if columns.len() <= UNPACKED_PANELS_ACROSS * panel_columns => {
+                (Some(a).filter(|a| a.strides().0 == 1), panel_rows)
             }
             _ => (None, panel_rows),
         };

@@ -1,23 +1,11 @@
 use super::*;
 use crate::activation::Activation;
+use crate::testing::numbers;
 use crate::threads::set_num_threads;
 use half::{bf16, f16};
 use num_complex::Complex;
 use proptest::prelude::*;
 use simd::{Level, for_each_isa};
-
-/// Numbers in -1..1 from a seed.
-fn numbers<T: From<f32>>(len: usize, seed: u64) -> Vec<T> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    (0..len)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            T::from((state >> 40) as f32 / (1 << 23) as f32 - 1.0)
-        })
-        .collect()
-}
 
 /// One product of every kind; `transposed` says which operands lie transposed.
 #[derive(Clone, Copy, Debug)]

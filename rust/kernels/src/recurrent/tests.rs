@@ -1,20 +1,8 @@
 use super::*;
+use crate::testing::numbers;
 use crate::threads::{Run, tests::with_threads};
 use proptest::prelude::*;
 use simd::for_each_isa;
-
-/// Numbers in -1..1 from a seed.
-fn numbers(len: usize, seed: u64) -> Vec<f64> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    (0..len)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            f64::from((state >> 40) as f32 / (1 << 23) as f32 - 1.0)
-        })
-        .collect()
-}
 
 /// The operands and the gradients of the results, of one call.
 #[derive(Clone)]
@@ -45,7 +33,7 @@ impl Data {
             mask: masked.then(|| {
                 numbers(steps, 6)
                     .iter()
-                    .map(|x| u8::from(*x > -0.3))
+                    .map(|x: &f64| u8::from(*x > -0.3))
                     .collect()
             }),
             weights: [
