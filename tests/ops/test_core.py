@@ -199,6 +199,10 @@ def test_custom_gradient():
 KEYS = [
     1,
     -1,
+    -4,
+    True,
+    False,
+    (True, np.array([2, 0, 1])),
     slice(1, 3),
     slice(None, None, -1),
     slice(3, 0, -2),
@@ -240,20 +244,31 @@ def test_tensors_index():
     np.testing.assert_array_equal(np.asarray(x[1:i]), X[1:2])
 
 
-@pytest.mark.parametrize("key", [7, (0, 0, 0, 0), (Ellipsis, Ellipsis), 1.5])
+@pytest.mark.parametrize("key", [4, -5, 2**70, (0, 0, 0, 0), (Ellipsis, Ellipsis), 1.5])
 def test_wrong_indices(key):
     with pytest.raises((IndexError, TypeError)):
         ops.convert_to_tensor(X)[key]
 
 
+def test_rows_have_gradients():
+    x = ops.convert_to_tensor(X)
+    with cornu.GradientTape() as tape:
+        tape.watch(x)
+        y = ops.sum(x[-1] * 2) + ops.sum(x[1])
+    expected = np.zeros_like(X)
+    expected[-1], expected[1] = 2, 1
+    np.testing.assert_array_equal(tape.gradient(y, x), expected)
+    assert [row.shape for row in ops.convert_to_tensor([[1, 2]])] == [(2,)]
+
+
 def test_indexing_of_unknown_sizes():
     def f(x):
-        return [x[-2:], x[:3], x[::-1], x[1:, -1], x[x.shape[0] - 1]]
+        return [x[-2:], x[:3], x[::-1], x[1:, -1], x[x.shape[0] - 1], x[1], x[-2]]
 
     plan = _cornu.trace(f, [((None, 6), "float32")]).compile()
     for count in (2, 3, 7):
         x = np.arange(count * 6, dtype="float32").reshape(count, 6)
-        expected = [x[-2:], x[:3], x[::-1], x[1:, -1], x[count - 1]]
+        expected = [x[-2:], x[:3], x[::-1], x[1:, -1], x[count - 1], x[1], x[-2]]
         for a, b in zip(plan(x), expected, strict=True):
             np.testing.assert_array_equal(np.asarray(a), b)
 

@@ -43,17 +43,20 @@ def get_item(x: Any, key: Any) -> Tensor:
 def item(x: Tensor, key: Any) -> Tensor:
     """`x[key]` of a tensor, as numpy does it."""
     keys = _expanded(key, x.ndim)
-    if not any(isinstance(k, Tensor) for k in keys):
+    if not any(isinstance(k, Tensor | np.ndarray) for k in keys):
         return _basic(x, keys)
     return _advanced(x, keys)
 
 
 def _expanded(key: Any, ndim: int) -> list[Any]:
-    """One integer, slice, None or tensor for each axis, without `...`."""
+    """One integer, slice or tensor for each axis, and what makes new ones, without `...`.
+
+    New axes are made by None, and by an array of places along them.
+    """
     keys: list[Any] = []
     for k in key if isinstance(key, tuple) else (key,):
         keys += _indices(k)
-    used = sum(k is not None and k is not Ellipsis for k in keys)
+    used = sum(not (k is None or k is Ellipsis or isinstance(k, np.ndarray)) for k in keys)
     if used > ndim:
         raise np.exceptions.AxisError(
             f"Too many indices for a tensor of {ndim} axes: {used} were given."
@@ -71,7 +74,7 @@ def _indices(key: Any) -> list[Any]:
     if key is None or key is Ellipsis or isinstance(key, slice | Dim):
         return [key]
     if isinstance(key, bool | np.bool_):
-        return [None, as_tensor(np.nonzero([bool(key)])[0].astype("int32"))]
+        return [np.nonzero([bool(key)])[0].astype("int32")]
     if isinstance(key, int | np.integer):
         return [operator.index(key)]
     tensor = as_tensor(np.asarray(key, "int32") if isinstance(key, list) and not key else key)
@@ -155,7 +158,10 @@ def _advanced(x: Tensor, keys: list[Any]) -> Tensor:
     """Indices that are tensors: basic ones first, then one gather."""
     # Integers beside tensors are tensors of no axes.
     keys = [as_tensor(k, "int32") if isinstance(k, int | Dim) else k for k in keys]
-    x = _basic(x, [slice(None) if isinstance(k, Tensor) else k for k in keys])
+    new = [isinstance(k, np.ndarray) for k in keys]
+    keys = [as_tensor(k) if isinstance(k, np.ndarray) else k for k in keys]
+    basic = [slice(None) if isinstance(k, Tensor) else k for k in keys]
+    x = _basic(x, [None if own else k for k, own in zip(basic, new, strict=True)])
     # The axes of `x` and of the result now are those of `keys`.
     places = [i for i, k in enumerate(keys) if isinstance(k, Tensor)]
     indices = [integers(keys[i]) for i in places]

@@ -49,7 +49,9 @@ def reshape(x: Any, newshape: Any) -> Tensor:
     Returns:
         A tensor of that shape.
     """
-    shape = tuple([-1 if size is None else size for size in as_shape(newshape)])
+    shape = as_shape(newshape)
+    if None in shape:
+        shape = tuple([-1 if size is None else size for size in shape])
     return _reshape(as_tensor(x), shape=shape)
 
 

@@ -10,7 +10,8 @@ _PROMOTED = (
 )
 _SPELLED = {"and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor", "invert": "bitwise_not"}
 
-# Operators go straight to the primitives where one function is one primitive.
+# Operators go straight to the primitives where one function is one primitive; symbolic tensors
+# answer theirs themselves.
 OPERATORS = {
     **{name: _cornu.primitive(name, promote="result") for name in _PROMOTED.split()},
     **{name: _cornu.primitive(op, promote="result") for name, op in _SPELLED.items()},
@@ -21,7 +22,7 @@ OPERATORS = {
     "mod": elementwise.mod,
     "power": elementwise.power,
     "round": elementwise.round,
-    "matmul": products.matmul,
+    "matmul": products.matmul.definition.function,
     "getitem": indexing.item,
     "transpose": manipulation.transpose,
 }

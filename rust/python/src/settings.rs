@@ -5,15 +5,14 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use graph::DType;
 use pyo3::exceptions::{PyRecursionError, PyValueError};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyList, PyTuple};
-
-use crate::tensor::Tensor;
+use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 
 static FLOATX: AtomicU8 = AtomicU8::new(DType::Float32 as u8);
 static OPERATORS: PyOnceLock<HashMap<String, Py<PyAny>>> = PyOnceLock::new();
-static SYMBOLIC: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static SYMBOLIC: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
 /// The default float dtype.
 pub fn floatx() -> DType {
@@ -34,7 +33,7 @@ pub fn set_floatx(name: &str) -> PyResult<()> {
 pub fn register(
     py: Python<'_>,
     operators: HashMap<String, Py<PyAny>>,
-    symbolic: Py<PyAny>,
+    symbolic: Py<PyType>,
 ) -> PyResult<()> {
     let again = || PyValueError::new_err("operators are registered once");
     OPERATORS.set(py, operators).map_err(|_| again())?;
@@ -55,9 +54,10 @@ pub fn operator<'py>(py: Python<'py>, name: &str) -> PyResult<&'py Bound<'py, Py
 
 /// Whether an object is a symbolic tensor, which answers operators itself.
 pub fn is_symbolic(object: &Bound<'_, PyAny>) -> bool {
-    let class = SYMBOLIC.get(object.py());
-    !object.is_instance_of::<Tensor>()
-        && class.is_some_and(|class| object.is_instance(class.bind(object.py())).unwrap_or(false))
+    SYMBOLIC.get(object.py()).is_some_and(|class| {
+        // SAFETY: both are objects that live, and `register` takes a class only.
+        unsafe { ffi::PyObject_TypeCheck(object.as_ptr(), class.as_ptr().cast()) != 0 }
+    })
 }
 
 /// Whether a symbolic tensor is among the arguments of a call, also deep in structures.

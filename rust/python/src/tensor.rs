@@ -2,13 +2,16 @@
 
 use std::ffi::{CString, c_int, c_void};
 
-use graph::{DType, Value};
+use graph::emit::Dispatch;
+use graph::op::layout::reshape;
+use graph::op::slice::slice_axis;
+use graph::{DType, Dim, Value};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyInt, PyString, PyTuple};
 
 use crate::array::to_numpy;
 use crate::dim;
@@ -56,6 +59,25 @@ fn dtype_name<'py>(py: Python<'py>, dtype: DType) -> &'py Bound<'py, PyString> {
     NAMES[dtype as usize]
         .get_or_init(py, || PyString::intern(py, dtype.name()).unbind())
         .bind(py)
+}
+
+/// The row that an integer names; `None` for any other key, and for rows that there may not be.
+fn row(value: &Value, key: &Bound<'_, PyAny>) -> PyResult<Option<Value>> {
+    let shape = value.shape();
+    let rows = shape.first().and_then(Dim::known);
+    let (Some(rows), true) = (rows, key.is_exact_instance_of::<PyInt>()) else {
+        return Ok(None);
+    };
+    let last = rows as i64 - 1;
+    let row = match key.extract::<i64>() {
+        Ok(row) if (0..=last).contains(&row) => row as usize,
+        Ok(row) if (-1 - last..0).contains(&row) => rows - row.unsigned_abs() as usize,
+        _ => return Ok(None),
+    };
+    let (start, stop) = (Dim::from(row), Dim::from(row + 1));
+    let part = slice_axis(&mut Dispatch, value, 0, &start, &stop).or_raise()?;
+    let rest = shape[1..].iter().cloned().collect();
+    reshape(&mut Dispatch, &part, &rest).or_raise().map(Some)
 }
 
 fn unary(slf: &Bound<'_, Tensor>, name: &str) -> PyResult<Py<PyAny>> {
@@ -193,6 +215,9 @@ impl Tensor {
             .map(Bound::unbind)
     }
     fn __getitem__(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        if let Some(row) = row(&slf.get().value, key)? {
+            return Ok(wrap(slf.py(), row)?.into_any());
+        }
         operator(slf.py(), "getitem")?
             .call1((slf, key))
             .map(Bound::unbind)

@@ -173,13 +173,21 @@ pub fn batched<'a, T: Real>(
 
 /// Items of scratch for `count` products of `m` x `n` x `k`.
 pub fn scratch_len<T: Real>(count: usize, m: usize, n: usize, k: usize) -> usize {
-    let work = EVERY_COST.map(|item_macs| {
+    let cut = |item_macs: [usize; 2]| {
         let shape = Shape::new::<T>(level(), num_threads(), count, item_macs, [m, n, k]);
-        shape.others(m * n) + shape.grid.workers * shape.worker_len::<T>()
-    });
+        let len = shape.others(m * n) + shape.grid.workers * shape.worker_len::<T>();
+        (shape.grid.workers, len)
+    };
+    let (workers, mut work) = cut(EVERY_COST[0]);
+    // A worker alone has one task, whatever its sides cost.
+    if workers > 1 {
+        for item_macs in &EVERY_COST[1..] {
+            work = work.max(cut(*item_macs).1);
+        }
+    }
     // Some more, to align the first panel; a vector is packed whole.
     let vector = if m == 1 || n == 1 { k } else { 0 };
-    work.into_iter().fold(vector, usize::max) + CACHE_LINE / size_of::<T>()
+    work.max(vector) + CACHE_LINE / size_of::<T>()
 }
 
 /// Scratch that was measured for more threads than this may be too short for fewer.
