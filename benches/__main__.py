@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -133,20 +134,27 @@ def workload(name: str, action: str, count: int, threads: int) -> dict[str, Any]
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         request = {"workload": name, "action": action, "count": count}
         request["weights"] = f"{folder}/weights.npz"
-        peers: dict[str, Peer] = {}
-        outputs = {}
         others = OTHERS.get(action) or (OF_ONE if count == 1 else RUNTIMES)
-        for library in (*LIBRARIES, *others):
-            peer = stack.enter_context(Peer(library, threads))
+        peers = {
+            library: stack.enter_context(Peer(library, threads))
+            for library in (*LIBRARIES, *others)
+        }
+
+        def build(library: str) -> Any:
             with optional(library, f"build {name}"):
-                outputs[library] = peer.ask("build", **request)
-                peers[library] = peer
+                return peers[library].ask("build", **request)
+
+        # Ours first: it stores the weights that the others read.
+        ours, *rest = LIBRARIES + others
+        outputs = {ours: build(ours)}
+        with ThreadPoolExecutor(threads) as pool:
+            outputs |= dict(zip(rest, pool.map(build, rest), strict=True))
         for library, output in outputs.items():
-            same = np.allclose(output, outputs["tf.keras"], atol=1e-4)
+            same = output is not None and np.allclose(output, outputs["tf.keras"], atol=1e-4)
             if not same and library == "cornu":
                 raise AssertionError(f"{name}: outputs differ from those of tf.keras")
             if not same:
-                print(f"{library} computes something else than {name}", flush=True)
+                print(f"{library} does not compute {name}", flush=True)
                 del peers[library]
         times, _ = in_turns(peers)
     unit = {"epoch": "epoch", "call": f"model(x), batch {count}"}.get(
