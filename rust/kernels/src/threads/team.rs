@@ -6,7 +6,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::{Line, lock, look_out, num_threads, parallel_for};
+use super::pool::{lock, look_out};
+use super::shares::Line;
+use super::{num_threads, parallel_for};
 
 /// The most members of a team: each looks at all the others when they meet.
 const MOST_MEMBERS: usize = 16;
