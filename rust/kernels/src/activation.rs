@@ -133,7 +133,7 @@ pub fn silu<I: Isa>(isa: I, x: I::F32) -> I::F32 {
 pub fn gelu<I: Isa>(isa: I, x: I::F32) -> I::F32 {
     let half = x * isa.splat(0.5);
     half.mul_add(
-        math::erf(isa, x * isa.splat(std::f32::consts::FRAC_1_SQRT_2)),
+        math::quick_erf(isa, x * isa.splat(std::f32::consts::FRAC_1_SQRT_2)),
         half,
     )
 }

@@ -1,4 +1,4 @@
-//! Elementary functions over lanes of `f32`, within 2.1 ULP of the true value.
+//! Elementary functions over lanes of `f32`, within 2 ULP of the true value, but for those that are called quick.
 //!
 //! Special values are those of C: infinities, NaN and signed zeros come out as expected unless said otherwise.
 //! The polynomials are minimax fits of the remainder after the leading terms of each series.
@@ -309,6 +309,40 @@ pub fn erf<I: Isa>(isa: I, x: I::F32) -> I::F32 {
     );
     let far = isa.splat(1.0) - bounded_exp(isa, -(t * q));
     far.select(t.gt(isa.splat(0.9)), near).copysign(x)
+}
+
+/// The error function within six units in the last place, five with fused multiply-adds, in half of the time of [`erf`]: a ratio of
+/// polynomials.
+#[inline(always)]
+pub fn quick_erf<I: Isa>(isa: I, x: I::F32) -> I::F32 {
+    // Beyond 4, where the function is one, the ratio is greater; NaN passes.
+    let t = isa.splat(10.0).min(x.abs());
+    let square = t * t;
+    let above = polynomial(
+        isa,
+        square,
+        [
+            std::f32::consts::FRAC_2_SQRT_PI,
+            0.193_542_89,
+            5.310_145_7e-2,
+            3.883_249_9e-3,
+            2.845_636_2e-4,
+            1.986_797_3e-6,
+        ],
+    );
+    let below = polynomial(
+        isa,
+        square,
+        [
+            1.0,
+            0.504_855_5,
+            0.115_349_1,
+            1.520_706_4e-2,
+            1.185_548e-3,
+            3.742_021e-5,
+        ],
+    );
+    isa.splat(1.0).min(t * above / below).copysign(x)
 }
 
 /// The sine.

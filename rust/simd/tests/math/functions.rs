@@ -28,6 +28,7 @@ impl Task for Apply<'_> {
                 "quick_tanh" => math::quick_tanh(isa, v),
                 "sigmoid" => math::sigmoid(isa, v),
                 "erf" => math::erf(isa, v),
+                "quick_erf" => math::quick_erf(isa, v),
                 "sin" => math::sin(isa, v),
                 "cos" => math::cos(isa, v),
                 "tan" => math::tan(isa, v),
@@ -46,7 +47,7 @@ impl Task for Apply<'_> {
 }
 
 /// The error function as its series, or its continued fraction where the series cancels.
-fn erf(x: f64) -> f64 {
+pub fn erf(x: f64) -> f64 {
     if x.abs() < 2.5 {
         let (mut sum, mut term) = (x, x);
         for n in 1..60 {

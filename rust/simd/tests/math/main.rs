@@ -3,7 +3,7 @@ mod functions;
 
 use simd::{dispatch, for_each_isa};
 
-use functions::{Apply, ApplyTwo, CASES, OF_TWO, ulps};
+use functions::{Apply, ApplyTwo, CASES, OF_TWO, erf, ulps};
 
 /// Numbers of a range: evenly spread, and evenly spread in magnitude.
 fn sweep((low, high): (f32, f32)) -> Vec<f32> {
@@ -19,18 +19,29 @@ fn sweep((low, high): (f32, f32)) -> Vec<f32> {
 }
 
 #[test]
-fn a_quick_tanh_is_within_six_ulps() {
+fn quick_functions() {
+    let functions: [(&str, fn(f64) -> f64, f64); 2] =
+        [("quick_tanh", f64::tanh, 6.0), ("quick_erf", erf, 6.0)];
     for_each_isa(|level| {
-        let x = sweep((-20.0, 20.0));
-        let mut y = x.clone();
-        dispatch(Apply("quick_tanh", &mut y));
-        for (&x, &y) in x.iter().zip(&y) {
-            let error = ulps(y, f64::from(x).tanh());
-            assert!(error <= 6.0 && y.abs() <= 1.0, "{level:?} {x:e}: {y}");
+        for (name, reference, most) in functions {
+            let x = sweep((-20.0, 20.0));
+            let mut y = x.clone();
+            dispatch(Apply(name, &mut y));
+            let mut worst = 0.0;
+            for (&x, &y) in x.iter().zip(&y) {
+                let error = ulps(y, reference(f64::from(x)));
+                worst = error.max(worst);
+                assert!(
+                    error <= most && y.abs() <= 1.0,
+                    "{name} {level:?} {x:e}: {y}"
+                );
+            }
+            println!("{level:?} {name} {worst:.2}");
+            let mut special = [f32::NAN, f32::INFINITY, -0.0];
+            dispatch(Apply(name, &mut special));
+            assert!(special[0].is_nan() && special[1] > 0.999_999);
+            assert!(special[2] == 0.0 && special[2].is_sign_negative());
         }
-        let mut nan = [f32::NAN];
-        dispatch(Apply("quick_tanh", &mut nan));
-        assert!(nan[0].is_nan());
     });
 }
 
