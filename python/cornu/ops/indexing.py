@@ -37,7 +37,7 @@ def get_item(x: Any, key: Any) -> Tensor:
     Raises:
         IndexError: there are more indices than axes, or an integer is out of bounds.
     """
-    return item(as_tensor(x), key)
+    return as_tensor(x)[key]
 
 
 def item(x: Tensor, key: Any) -> Tensor:
@@ -158,10 +158,9 @@ def _advanced(x: Tensor, keys: list[Any]) -> Tensor:
     """Indices that are tensors: basic ones first, then one gather."""
     # Integers beside tensors are tensors of no axes.
     keys = [as_tensor(k, "int32") if isinstance(k, int | Dim) else k for k in keys]
-    new = [isinstance(k, np.ndarray) for k in keys]
-    keys = [as_tensor(k) if isinstance(k, np.ndarray) else k for k in keys]
     basic = [slice(None) if isinstance(k, Tensor) else k for k in keys]
-    x = _basic(x, [None if own else k for k, own in zip(basic, new, strict=True)])
+    x = _basic(x, [None if isinstance(k, np.ndarray) else k for k in basic])
+    keys = [as_tensor(k) if isinstance(k, np.ndarray) else k for k in keys]
     # The axes of `x` and of the result now are those of `keys`.
     places = [i for i, k in enumerate(keys) if isinstance(k, Tensor)]
     indices = [integers(keys[i]) for i in places]

@@ -252,9 +252,8 @@ impl Tensor {
 
     fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let count = slf.get().__len__()?;
-        let getitem = operator(slf.py(), "getitem")?;
         let items = (0..count)
-            .map(|i| getitem.call1((slf, i)))
+            .map(|i| slf.get_item(i))
             .collect::<PyResult<Vec<_>>>()?;
         Ok(PyTuple::new(slf.py(), items)?.try_iter()?.into_any())
     }

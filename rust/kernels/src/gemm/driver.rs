@@ -23,16 +23,6 @@ pub enum Side<'a, T> {
     Packed(Packed<'a, T>),
 }
 
-impl<'a, T> Side<'a, T> {
-    /// The matrix in memory, where the depth `k` gives it items.
-    fn strided(&self, k: usize) -> Option<&Strided<'a, T>> {
-        match self {
-            Side::Strided(matrix) if k > 0 => Some(matrix),
-            _ => None,
-        }
-    }
-}
-
 /// The right side of a product.
 pub type Right<'a, T> = Side<'a, T>;
 
@@ -392,6 +382,14 @@ impl<'a, T: Real> Side<'a, T> {
                 );
                 self
             }
+        }
+    }
+
+    /// The matrix in memory, where the depth `k` gives it items.
+    fn strided(&self, k: usize) -> Option<&Strided<'a, T>> {
+        match self {
+            Side::Strided(matrix) if k > 0 => Some(matrix),
+            _ => None,
         }
     }
 

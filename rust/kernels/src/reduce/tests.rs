@@ -4,17 +4,11 @@ use proptest::prelude::*;
 use simd::for_each_isa;
 
 use super::*;
+use crate::testing::numbers;
 
 /// Numbers without pattern, in -1..1.
 fn noise(n: usize) -> Vec<f32> {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64 ^ n as u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..n).map(|_| next()).collect()
+    numbers(n, n as u64)
 }
 
 /// The elements that fall into each output, in order.

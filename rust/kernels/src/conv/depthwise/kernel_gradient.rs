@@ -23,15 +23,27 @@ pub struct KernelGradient<'a, T> {
     pub geometry: &'a Geometry,
     /// Lines of `x` per line of positions: the channels of a group.
     pub parts: usize,
-    /// Which [blocks of lines](KernelGradient::line_blocks) are added.
+    /// Which [blocks of lines](line_blocks) are added.
     pub lines: Range<usize>,
     /// The input in lanes of filters.
     pub x: &'a [T],
     pub g: &'a [T],
     pub filters: Range<usize>,
-    /// Holds the whole gradient, from item `first` on, of which the task alone writes these filters.
+    /// Holds whole gradients; of that from item `first` on the task alone writes these filters.
     pub out: &'a Disjoint<'a, T>,
     pub first: usize,
+}
+
+/// The lines of positions that are summed at once, and how many such blocks an outer position has.
+fn blocks_of_plane(geometry: &Geometry) -> [usize; 2] {
+    let [_, middle, inner] = geometry.window.output;
+    let lines = (COLUMNS / inner.max(1)).max(1);
+    [lines, middle.div_ceil(lines)]
+}
+
+/// The blocks of lines of so many images.
+pub fn line_blocks(geometry: &Geometry, images: usize) -> usize {
+    images * geometry.window.output[0] * blocks_of_plane(geometry)[1]
 }
 
 /// Neighbouring taps along the last axis, and the columns of a line that they reach.
@@ -73,7 +85,7 @@ impl<T: Real> Task for KernelGradient<'_, T> {
                 each,
                 all,
             };
-            let [lines, blocks] = Self::blocks_of_plane(self.geometry);
+            let [lines, blocks] = blocks_of_plane(self.geometry);
             for block in self.lines.clone() {
                 let (plane, start) = (block / blocks, block % blocks * lines);
                 let lines = start..w.output[1].min(start + lines);
@@ -87,24 +99,12 @@ impl<T: Real> Task for KernelGradient<'_, T> {
 }
 
 impl<T: Real> KernelGradient<'_, T> {
-    /// The lines of positions that are summed at once, and how many such blocks an outer position has.
-    fn blocks_of_plane(geometry: &Geometry) -> [usize; 2] {
-        let [_, middle, inner] = geometry.window.output;
-        let lines = (COLUMNS / inner.max(1)).max(1);
-        [lines, middle.div_ceil(lines)]
-    }
-
-    /// The blocks of lines of so many images.
-    pub fn line_blocks(geometry: &Geometry, images: usize) -> usize {
-        images * geometry.window.output[0] * Self::blocks_of_plane(geometry)[1]
-    }
-
     /// Some filters of a row of the gradient, which is `(taps x parts, filters)`.
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
     fn taps_at(&self, row: usize, filters: Range<usize>) -> &mut [T] {
         let start = self.first + row * self.geometry.filters;
-        // SAFETY: a task owns its filters and holds one of these slices at a time.
+        // SAFETY: a task owns its filters of its gradient and holds one of these slices at a time.
         unsafe {
             self.out
                 .slice_mut(start + filters.start..start + filters.end)

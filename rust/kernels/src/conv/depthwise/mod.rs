@@ -12,7 +12,7 @@ use simd::{Lanes, dispatch};
 use super::geometry::Geometry;
 use crate::gemm::Real;
 use crate::threads::{Disjoint, grain, num_threads, parallel_chunks_mut, parallel_for};
-use kernel_gradient::KernelGradient;
+use kernel_gradient::{KernelGradient, line_blocks};
 use line::Sums;
 
 /// Items that are expanded at a time, about: whole images that stay in the third-level cache.
@@ -119,8 +119,7 @@ pub fn scratch_len(geometry: &Geometry) -> usize {
         geometry.kernel_len()
     };
     let input = Expansion::of_input(geometry).len(batch);
-    let sums = (slices(geometry) - 1) * geometry.kernel_len();
-    (input + sums).max(gradient.len(batch) + kernel)
+    (input + sums_len(geometry)).max(gradient.len(batch) + kernel)
 }
 
 /// How many parts of the lines have sums of their own in the gradient of the kernel, from the sizes alone: with few filters the
@@ -134,7 +133,15 @@ fn slices(geometry: &Geometry) -> usize {
     if geometry.filters >= MANY {
         return 1;
     }
-    KernelGradient::<f32>::line_blocks(geometry, geometry.batch).clamp(1, SLICES)
+    line_blocks(geometry, geometry.batch).clamp(1, SLICES)
+}
+
+/// Items of the sums of [`slices`]; one slice has its sums in the gradient itself.
+fn sums_len(geometry: &Geometry) -> usize {
+    match slices(geometry) {
+        1 => 0,
+        slices => slices * geometry.kernel_len(),
+    }
 }
 
 /// `out (batch, ..output, filters) = activation(conv(x, kernel) + bias)`, where `finish` applies the activation to a line.
@@ -313,22 +320,21 @@ pub fn kernel_gradient<T: Real>(
     let width = width.next_multiple_of(WIDTH);
     let blocks = geometry.filters.div_ceil(width);
     let cost = geometry.rows() * geometry.depth() * width / slices;
-    let (sums, scratch) = scratch.split_at_mut((slices - 1) * out.len());
+    let (sums, scratch) = scratch.split_at_mut(sums_len(geometry));
     sums.fill(T::default());
-    let sums_of_slices = [Disjoint::new(&mut *out), Disjoint::new(&mut *sums)];
+    let written = Disjoint::new(match slices {
+        1 => &mut *out,
+        _ => &mut *sums,
+    });
     let x_len = images * geometry.window.input_len() * geometry.channels;
     let g_len = images * geometry.window.output_len() * geometry.filters;
     for (x, g) in x.chunks(x_len).zip(g.chunks(g_len)) {
         let x = expansion.expand(x, scratch);
         let images = g.len() / (geometry.window.output_len() * geometry.filters);
-        let lines = KernelGradient::<T>::line_blocks(geometry, images);
+        let lines = line_blocks(geometry, images);
         parallel_for(slices * blocks, grain(cost), |range| {
             for task in range {
                 let (slice, start) = (task / blocks, task % blocks * width);
-                let (out, first) = match slice {
-                    0 => (&sums_of_slices[0], 0),
-                    _ => (&sums_of_slices[1], (slice - 1) * geometry.kernel_len()),
-                };
                 dispatch(KernelGradient {
                     geometry,
                     parts: expansion.parts,
@@ -336,8 +342,8 @@ pub fn kernel_gradient<T: Real>(
                     x,
                     g,
                     filters: start..(start + width).min(geometry.filters),
-                    out,
-                    first,
+                    out: &written,
+                    first: slice * geometry.kernel_len(),
                 });
             }
         });
