@@ -199,6 +199,9 @@ pub(super) fn panel_columns<T>(level: Level) -> usize {
     tile(level).registers * register_bytes(level) / size_of::<T>()
 }
 
+/// Sizes up to which a product is too little work to look for a cut.
+const SMALL: usize = 64;
+
 /// How products of one size are cut under an instruction set.
 #[derive(Clone, Copy)]
 struct Shape {
@@ -222,6 +225,27 @@ impl Shape {
     ) -> Shape {
         let panel_rows = tile(level).rows;
         let panel_columns = panel_columns::<T>(level);
+        if count == 1 && m.max(n).max(k) <= SMALL {
+            // One task of one block, whatever the caches are.
+            let blocks = Blocks {
+                rows: m.next_multiple_of(panel_rows),
+                columns: n.next_multiple_of(panel_columns),
+                depth: k.max(1),
+            };
+            return Shape {
+                level,
+                panel_rows,
+                panel_columns,
+                grid: Grid {
+                    rows: blocks.rows,
+                    columns: blocks.columns,
+                    workers: 1,
+                },
+                blocks,
+                slices: 1,
+                slice: k,
+            };
+        }
         let slice = if count == 1 {
             slice_depth([m, n, k])
         } else {

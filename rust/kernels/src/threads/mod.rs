@@ -105,24 +105,37 @@ pub fn share_tasks<T: Send>(
     worker_len: usize,
     body: impl Fn(Tasks<'_>, &mut [T]) + Sync,
 ) {
+    if workers == 1 {
+        return body(Tasks(Source::Alone(0..tasks)), &mut scratch[..worker_len]);
+    }
     let shares = Shares::new(workers, tasks, 1);
     let scratch = Disjoint::new(scratch);
     parallel_for(workers, 1, |range| {
         for worker in range {
             // SAFETY: one part per worker.
             let part = unsafe { scratch.slice_mut(worker * worker_len..(worker + 1) * worker_len) };
-            body(Tasks(&shares), part);
+            body(Tasks(Source::Shared(&shares)), part);
         }
     });
 }
 
 /// The tasks that a worker of [`share_tasks`] takes.
-pub struct Tasks<'a>(&'a Shares);
+pub struct Tasks<'a>(Source<'a>);
+
+/// Where a worker's tasks come from.
+enum Source<'a> {
+    /// All are its own.
+    Alone(Range<usize>),
+    Shared(&'a Shares),
+}
 
 impl Iterator for Tasks<'_> {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {
-        self.0.take().map(|range| range.start)
+        match &mut self.0 {
+            Source::Alone(tasks) => tasks.next(),
+            Source::Shared(shares) => shares.take().map(|range| range.start),
+        }
     }
 }
