@@ -341,7 +341,8 @@ def op(function: Callable) -> Callable:
         try:
             if any_symbolic(args, kwargs):
                 return definition.symbolic_call(args, kwargs)
-            return function(*args, **kwargs)
+            # Without keywords, Python makes one dictionary less.
+            return function(*args, **kwargs) if kwargs else function(*args)
         except (ValueError, IndexError, TypeError) as error:
             raise _named(error, function.__name__) from None
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from cornu._cornu import Tensor, primitive
+from cornu._cornu import Tensor, are_matrices, primitive
 from cornu.ops.elementwise import multiply, subtract
 from cornu.ops.manipulation import (
     diagonal,
@@ -19,7 +19,7 @@ from cornu.ops.manipulation import (
     transpose,
 )
 from cornu.ops.operation import op
-from cornu.ops.promotion import as_float, as_tensor, is_inexact, numeric, promoted
+from cornu.ops.promotion import as_float, as_tensor, numeric, promoted
 from cornu.ops.reduction import mean, sum
 from cornu.ops.shapes import as_shape, is_one, normalize_axes, product
 
@@ -46,8 +46,10 @@ def matmul(x1: Any, x2: Any) -> Tensor:
     Raises:
         ValueError: the inner sizes differ.
     """
+    if are_matrices(x1, x2):
+        return _matmul(x1, x2)
     a, b = promoted(x1, x2)
-    if a.ndim > 1 and b.ndim > 1 and is_inexact(a.dtype):
+    if are_matrices(a, b):
         return _matmul(a, b)
     # int8 products need the room of int32; those of int8 with bool have none.
     roomy = all(as_tensor(x).dtype == "int8" for x in (x1, x2))

@@ -41,7 +41,7 @@ mod _cornu {
     #[pymodule_export]
     use crate::tape::{StopRecording, Tape, custom_gradient, recording};
     #[pymodule_export]
-    use crate::tensor::Tensor;
+    use crate::tensor::{Tensor, are_matrices};
     #[pymodule_export]
     use crate::trace::{Graph, Suspended, abstract_call, enter_scope, leave_scope, trace, tracing};
 }

@@ -61,6 +61,19 @@ fn dtype_name<'py>(py: Python<'py>, dtype: DType) -> &'py Bound<'py, PyString> {
         .bind(py)
 }
 
+/// Whether both are tensors of one dtype of floats, real or complex, and of at least two axes: their product is one op.
+#[pyfunction]
+pub fn are_matrices(a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> bool {
+    let [Ok(a), Ok(b)] = [a, b].map(|x| x.cast::<Tensor>()) else {
+        return false;
+    };
+    let (a, b) = (&a.get().value, &b.get().value);
+    let dtype = a.dtype();
+    dtype == b.dtype()
+        && (dtype.is_float() || dtype.is_complex())
+        && a.rank().min(b.rank()) >= 2
+}
+
 /// The row that an integer names; `None` for any other key, and for rows that there may not be.
 fn row(value: &Value, key: &Bound<'_, PyAny>) -> PyResult<Option<Value>> {
     let shape = value.shape();
