@@ -69,9 +69,7 @@ pub fn are_matrices(a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> bool {
     };
     let (a, b) = (&a.get().value, &b.get().value);
     let dtype = a.dtype();
-    dtype == b.dtype()
-        && (dtype.is_float() || dtype.is_complex())
-        && a.rank().min(b.rank()) >= 2
+    dtype == b.dtype() && (dtype.is_float() || dtype.is_complex()) && a.rank().min(b.rank()) >= 2
 }
 
 /// The row that an integer names; `None` for any other key, and for rows that there may not be.

@@ -281,7 +281,7 @@ impl<T: Real> Task for Product<T> {
                         depth,
                         segments: &[0],
                         a: self.a,
-                        b: self.b.0.add(column / width * self.b.1),
+                        b: (self.b.0.add(column / width * self.b.1), width),
                         next: None,
                         c: (self.c.0.add(column), self.c.1),
                         columns: width.min(columns - column),

@@ -49,8 +49,8 @@ pub(crate) struct Lines<'a, T> {
     pub segments: &'a [usize],
     /// The first row, and the items from a row to the next and from a depth to the next.
     pub a: (*const T, usize, usize),
-    /// The panel, whose segments follow each other.
-    pub b: *const T,
+    /// The panel, whose segments follow each other, and the items from a depth to the next.
+    pub b: (*const T, usize),
     /// What is fetched meanwhile, and the items of each depth of a tile.
     pub next: Option<(*const T, usize)>,
     /// The first row of the output, and the items from a row to the next.
@@ -72,10 +72,11 @@ pub(crate) struct Lines<'a, T> {
 /// the rows are odd, and the panel for whole registers of columns.
 #[inline(always)]
 pub(crate) unsafe fn multiply_lines<I: Isa, T: Real>(isa: I, lines: &Lines<'_, T>) {
-    let [greatest, width] = sizes::<T>(I::LEVEL);
+    let greatest = blocking::tile(I::LEVEL).rows;
     let (a, a_row, a_step) = lines.a;
+    let (b, b_step) = lines.b;
     let (c, c_row) = lines.c;
-    let (mut next, next_step) = lines.next.unwrap_or((lines.b, 0));
+    let (mut next, next_step) = lines.next.unwrap_or((b, 0));
     let mut done = 0;
     while done < lines.rows {
         let left = lines.rows - done;
@@ -104,8 +105,8 @@ pub(crate) unsafe fn multiply_lines<I: Isa, T: Real>(isa: I, lines: &Lines<'_, T
                 a,
                 a_row,
                 a_step,
-                b: lines.b,
-                b_step: width,
+                b,
+                b_step,
                 next: (next, next_step),
             },
             place: Place {

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use simd::{Isa, Task, dispatch, level};
+use simd::{Isa, Lanes, Task, dispatch, level};
 
 use super::source::{SEGMENTS, Source};
 use super::{ALIGNMENT, TASK_MACS, TASKS_PER_WORKER};
@@ -36,8 +36,11 @@ const COPIED: usize = 1 << 20;
 /// How the gradient of a group is cut.
 struct Cut {
     source: Source,
-    /// Images that are copied at a time, and the items of one.
+    /// Images that are summed at a time.
     images: usize,
+    /// The first image that is copied, the images that are copied at a time, and the items of one.
+    first_copied: usize,
+    copies: usize,
     image_len: usize,
     /// Pieces of rows.
     pieces: usize,
@@ -62,16 +65,25 @@ impl Cut {
 
     fn new<T: Real>(geometry: &Geometry, product: &Product) -> Cut {
         let of = |copied| Source::of(product.axes, product.row, product.channels, copied);
-        let source = of(false);
-        // An odd row more is read with each run.
-        let source = if source.run.is_multiple_of(2) {
-            source
-        } else {
+        let (source, batch) = (of(false), geometry.batch);
+        // An item more is read with each odd run: behind the last image there is none.
+        let first_copied = match (source.copied, source.run.is_multiple_of(2)) {
+            (false, true) => batch,
+            (false, false) if product.channels.len == product.row => batch.saturating_sub(1),
+            _ => 0,
+        };
+        let source = if first_copied < batch {
             of(true)
+        } else {
+            source
         };
         let [_, width] = panels::sizes::<T>(level());
         let [planes, lines, _] = product.axes.map(|axis| axis.lines);
         let image_len = source.copy_len(planes, lines).next_multiple_of(ALIGNMENT);
+        let images = match first_copied {
+            0 => (COPIED / image_len.max(1)).clamp(1, batch.max(1)),
+            _ => batch,
+        };
         let pieces = product.depth() / source.run.max(1) * source.run.div_ceil(ROWS);
         let columns = product.target.columns.len;
         let macs = geometry.rows() * product.depth() * columns;
@@ -88,7 +100,9 @@ impl Cut {
         let down = wanted.div_ceil(across).min(pieces).max(1);
         Cut {
             source,
-            images: (COPIED / image_len.max(1)).clamp(1, geometry.batch.max(1)),
+            images,
+            first_copied,
+            copies: images.min(batch - first_copied),
             image_len,
             pieces,
             slices,
@@ -109,7 +123,7 @@ pub fn kernel_gradient_scratch_len<T: Real>(geometry: &Geometry) -> usize {
     Cut::of_all::<T>(geometry).map_or(0, |cut| {
         cut.others_len(geometry)
             + cut.workers * panel_len::<T>()
-            + cut.images * cut.image_len
+            + cut.copies * cut.image_len
             + ALIGNMENT
     })
 }
@@ -144,24 +158,24 @@ pub fn kernel_gradient<T: Real>(
         let cut = Cut::new::<T>(geometry, &product);
         let workers = cut
             .workers
-            .min((scratch.len() - cut.images * cut.image_len) / panel_len);
+            .min((scratch.len() - cut.copies * cut.image_len) / panel_len);
         assert!(workers > 0, "the scratch of a convolution is longer");
         let (panels, copies) = scratch.split_at_mut(workers * panel_len);
         let [planes, lines, _] = product.axes.map(|axis| axis.lines);
         for first in (0..geometry.batch).step_by(cut.images) {
             let images = first..geometry.batch.min(first + cut.images);
-            if cut.image_len > 0 {
-                let copies = Disjoint::new(copies);
-                parallel_for(images.len(), grain(2 * cut.image_len), |range| {
-                    for index in range {
-                        let copy = index * cut.image_len..(index + 1) * cut.image_len;
-                        // SAFETY: one part per image.
-                        let copy = unsafe { copies.slice_mut(copy) };
-                        cut.source
-                            .copy(x, images.start + index, 0..planes, 0..lines, copy);
-                    }
-                });
-            }
+            let copied = images.start.max(cut.first_copied)..images.end;
+            let slots = Disjoint::new(&mut *copies);
+            parallel_for(copied.len(), grain(2 * cut.image_len), |range| {
+                for index in range {
+                    // SAFETY: one part per image.
+                    let slot = unsafe {
+                        slots.slice_mut(index * cut.image_len..(index + 1) * cut.image_len)
+                    };
+                    let image = copied.start + index;
+                    cut.source.copy(x, image, 0..planes, 0..lines, slot);
+                }
+            });
             let copies = &*copies;
             let tasks = cut.tasks[0] * cut.tasks[1];
             share_tasks(
@@ -254,8 +268,8 @@ impl<T: Real> Task for Part<'_, T> {
         for image in images.clone() {
             let before = (image - images.start) * planes * lines;
             let part = part.start.max(before)..part.end.min(before + planes * lines);
-            let view = if cut.image_len > 0 {
-                let start = (image - images.start) * cut.image_len;
+            let view = if image >= cut.first_copied {
+                let start = (image - images.start.max(cut.first_copied)) * cut.image_len;
                 cut.source.view_of_copy(planes, lines, &copies[start..])
             } else {
                 cut.source.view_in_place(x, image, 0, 0)
@@ -272,16 +286,25 @@ impl<T: Real> Task for Part<'_, T> {
                     let depth = DEPTH.min(inner - position);
                     let first = (image * planes * lines + line) * inner + position;
                     let g = &g[first * filters + columns.start..];
-                    let g = Strided::new(g, 1, filters);
                     for index in share(columns.len.div_ceil(width), 1) {
                         let column = index * width;
                         let n = width.min(columns.len - column);
-                        g.pack(column..column + n, 0..count * depth, width, panel);
+                        // Whole registers are read where they lie.
+                        let b = if n.is_multiple_of(T::Lanes::<I>::LEN) {
+                            (g[column..].as_ptr(), filters)
+                        } else {
+                            let g = Strided::new(g, 1, filters);
+                            g.pack(column..column + n, 0..count * depth, width, panel);
+                            (panel.as_ptr(), width)
+                        };
+                        // The positions behind these come from memory meanwhile.
+                        let next = g[column..].as_ptr().wrapping_add(count * depth * filters);
+                        let next = (next, filters);
                         for piece in pieces.clone() {
                             let (run, start) = (piece / of_run, piece % of_run * ROWS);
                             let row = run * cut.source.run + start;
                             let place = row * filters + columns.start + column;
-                            // SAFETY: the view holds the windows of the lines, the panel the positions, `out` the rows.
+                            // SAFETY: the view holds the windows of the lines, the panel or `g` the positions, `out` the rows.
                             unsafe {
                                 let a = view
                                     .start
@@ -293,8 +316,8 @@ impl<T: Real> Task for Part<'_, T> {
                                         depth,
                                         segments: &segments[..count],
                                         a: (a, 1, view.between_positions),
-                                        b: panel.as_ptr(),
-                                        next: None,
+                                        b,
+                                        next: (piece == pieces.start).then_some(next),
                                         c: (out.add(place), filters),
                                         columns: n,
                                         add: true,

@@ -281,7 +281,7 @@ impl<T: Real> Task for Band<'_, T> {
                                 depth: source.run,
                                 segments,
                                 a: (a, view.between_positions, 1),
-                                b: panel.as_ptr(),
+                                b: (panel.as_ptr(), width),
                                 next: far.then_some((next, next_step)),
                                 c: (c, target.step[2] * target.row),
                                 columns: n,
