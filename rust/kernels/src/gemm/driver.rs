@@ -560,8 +560,11 @@ impl<T: Real> Task for Part<'_, T> {
         } = shape;
         let [m, n, k] = product.size;
         assert!(I::LEVEL == level, "panels of another instruction set");
+        let cached = |items: usize| items * size_of::<T>() <= Caches::of_machine().second;
         // An output that comes from memory, and whose tiles are no stream.
-        let far = n > panel_columns && m * n * size_of::<T>() > Caches::of_machine().second;
+        let far = n > panel_columns && !cached(m * n);
+        // Packed panels that other data pushes out of the cache from one use to the next.
+        let b_far = matches!(product.b, Side::Packed(_)) && !cached(2 * n * k);
         let (a_block, b_block) = scratch.split_at_mut(blocks.rows * blocks.depth);
         // A matrix of a panel's columns is one.
         let few_rows = rows.len() <= UNPACKED_PANELS * panel_rows || n <= panel_columns;
@@ -634,11 +637,9 @@ impl<T: Real> Task for Part<'_, T> {
                         };
                         // A packed panel behind this one comes to the caches meanwhile, a part of it with each tile.
                         let next = b.wrapping_add(panel_columns * k);
-                        let next_step = match &product.b {
-                            Side::Packed(_) => {
-                                panel_columns.div_ceil(rows.len().div_ceil(panel_rows))
-                            }
-                            _ => 0,
+                        let next_step = match b_far {
+                            true => panel_columns.div_ceil(rows.len().div_ceil(panel_rows)),
+                            false => 0,
                         };
                         let last_row = rows.end;
                         for (tile, rows) in steps(rows.clone(), panel_rows).enumerate() {
