@@ -26,9 +26,10 @@ const ROWS: usize = 48;
 /// Rows up to which lines are cut into slices.
 const FEW_ROWS: usize = 4 * ROWS;
 
-/// Slices, at most, and the multiply-adds of one, at least.
+/// Slices, at most, and the multiply-adds and the positions of one, at least.
 const SLICES: usize = 8;
 const SLICE_MACS: usize = if cfg!(test) { 1 << 8 } else { TASK_MACS };
+const SLICE_POSITIONS: usize = if cfg!(test) { 1 << 2 } else { 1 << 9 };
 
 /// Items that are copied at a time, about: whole images.
 const COPIED: usize = 1 << 20;
@@ -89,7 +90,12 @@ impl Cut {
         let macs = geometry.rows() * product.depth() * columns;
         let workers = num_threads().min(macs / TASK_MACS).max(1);
         let few = product.depth() <= FEW_ROWS;
-        let slices = if few { macs / SLICE_MACS } else { 1 }.clamp(1, SLICES);
+        let slices = if few {
+            (macs / SLICE_MACS).min(geometry.rows() / SLICE_POSITIONS)
+        } else {
+            1
+        };
+        let slices = slices.clamp(1, SLICES);
         let wanted = if workers == 1 {
             1
         } else {
