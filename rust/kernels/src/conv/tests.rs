@@ -373,6 +373,25 @@ fn gradients_of_long_inputs_of_few_channels() {
     }
 }
 
+/// Columns are taken by sevens, by fours and one by one.
+#[test]
+fn depthwise_lines_of_each_length() {
+    for (taps, stride, channels) in [(3, 1, 33), (3, 2, 8), (5, 1, 40), (5, 2, 17)] {
+        for columns in 1..=17 {
+            let geometry = Geometry::new(
+                &[2, 3, columns * stride, channels],
+                &[3, taps, 1, channels],
+                &[1, stride],
+                &Padding::Same,
+                &[1; 2],
+                channels,
+            );
+            let case = Case::new(geometry);
+            for_each_isa(|_| case.check());
+        }
+    }
+}
+
 /// Windows over nothing but padding give the bias.
 #[test]
 fn an_empty_input_gives_the_bias() {
