@@ -80,17 +80,20 @@ pub fn adds(geometry: &Geometry) -> bool {
     is_point(&geometry.window) && choose(Pass::Forward, geometry, true) == Algorithm::ImplicitGemm
 }
 
-/// Filters from which on gradients of kernels of points are summed in lines; fewer are read in place as a matrix, too.
-const WIDE: usize = 64;
+/// Whether the gradient of a kernel of points is summed in lines: few channels leave little to pack, few filters are read in place as
+/// a matrix, too.
+fn points_in_lines(geometry: &Geometry) -> bool {
+    geometry.group_channels() <= 192 && geometry.group_filters() >= 64
+}
 
 /// The fastest way of the plain products.
 ///
-/// Points are a matrix, but gradients of their kernels ask for the lines behind theirs in the other way: on one AVX-512 core, as a
-/// matrix and in lines, 8 images of 56 x 56 x 64 to 64 give 86 and 109 GFLOP/s, of 112 x 112 x 16 to 96 68 and 88, of 112 x 112 x 32 to 16
-/// 107 and 74.
+/// Points are a matrix, but gradients of their kernels may ask for the lines behind theirs in the other way. On one core, as a matrix
+/// and in lines, GFLOP/s with AVX-512 and a peak of 118: 8 images of 56 x 56 x 64 to 64 86 and 109, of 112 x 112 x 16 to 96 68 and 88,
+/// of 112 x 112 x 32 to 16 107 and 74; with AVX2 48 and 89 for the second, 104 and 60 for 14 x 14 x 1024 to 256.
 pub fn product(pass: Pass, geometry: &Geometry) -> Algorithm {
-    let matrix = is_point(&geometry.window)
-        && (pass != Pass::KernelGradient || geometry.group_filters() < WIDE);
+    let matrix =
+        is_point(&geometry.window) && (pass != Pass::KernelGradient || !points_in_lines(geometry));
     if !matrix && lines::suits(pass, geometry) {
         Algorithm::Lines
     } else {
@@ -271,9 +274,12 @@ mod tests {
     #[test]
     fn points_are_a_matrix() {
         use Algorithm::{ImplicitGemm, Lines};
-        for (channels, filters, gradient) in
-            [(64, 256, Lines), (3, 64, Lines), (192, 63, ImplicitGemm)]
-        {
+        for (channels, filters, gradient) in [
+            (64, 256, Lines),
+            (3, 64, Lines),
+            (192, 63, ImplicitGemm),
+            (193, 256, ImplicitGemm),
+        ] {
             let geometry = square([1, 56, channels, 1, filters, 1, 1]);
             let passes = [Pass::Forward, Pass::InputGradient, Pass::KernelGradient];
             assert_eq!(

@@ -77,14 +77,19 @@ pub fn activate_slice<T: Real>(activation: Activation, x: &mut [T]) {
 
         #[inline(always)]
         fn run<I: Isa>(self, isa: I) {
-            let len = self.1.len();
-            let place = Place::new(self.1.as_mut_ptr(), len, [1, len]);
-            // SAFETY: the place is the slice.
-            unsafe { activate(isa, self.0, place) }
+            activate_row(isa, self.0, self.1);
         }
     }
 
     dispatch(Slice(activation, x));
+}
+
+/// [`activate_slice`] inside of a task.
+#[inline(always)]
+pub(super) fn activate_row<I: Isa, T: Real>(isa: I, activation: Activation, row: &mut [T]) {
+    let place = Place::new(row.as_mut_ptr(), row.len(), [1, row.len()]);
+    // SAFETY: the place is the slice.
+    unsafe { activate(isa, activation, place) }
 }
 
 struct Tile {

@@ -5,11 +5,9 @@ use simd::{Float, Isa, Lanes, Task, dispatch, dispatch_at, unrolled};
 
 use super::Real;
 use super::driver::{Checked, Packed, Side, panel_columns};
-use super::epilogue::{Epilogue, activate};
-use super::microkernel::Place;
+use super::epilogue::{Epilogue, activate_row};
 use super::operand::Strided;
 use super::rows::multiply_rows;
-use crate::activation::Activation;
 use crate::threads::{grain, parallel_ranges_mut};
 
 /// Lines whose sums stay in the first-level cache while the matrix passes by.
@@ -116,14 +114,6 @@ impl<T: Real> Task for PackedRow<'_, T> {
             activate_row(isa, activation, self.c);
         }
     }
-}
-
-/// Applies an activation to items that follow each other.
-#[inline(always)]
-fn activate_row<I: Isa, T: Real>(isa: I, activation: Activation, row: &mut [T]) {
-    let place = Place::new(row.as_mut_ptr(), 0, [1, row.len()]);
-    // SAFETY: the place is the slice.
-    unsafe { activate(isa, activation, place) }
 }
 
 /// The sums of some lines.

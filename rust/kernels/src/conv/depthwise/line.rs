@@ -148,7 +148,10 @@ impl<T: Real, const K: usize, const S: usize> Task for Of<'_, T, K, S> {
         // Without lanes in registers, columns have no room side by side.
         let wide = I::LEVEL != Level::Scalar;
         let sevens = match K {
-            3 => columns >= MORE_COLUMNS && !columns.is_multiple_of(COLUMNS),
+            // Fours take two registers of channels, which hides as much of the latency where registers are short.
+            3 if I::LEVEL == Level::Avx512 => {
+                columns >= MORE_COLUMNS && !columns.is_multiple_of(COLUMNS)
+            }
             5 => columns == MORE_COLUMNS || columns > 2 * COLUMNS,
             _ => false,
         };
