@@ -112,7 +112,7 @@ def optional(library: str, what: str) -> Iterator[None]:
         print(f"{library} can't {what}", flush=True)
 
 
-def product(size: list[int], threads: int) -> dict[str, Any]:
+def product(name: str, size: list[int], threads: int) -> dict[str, Any]:
     """Measures a product."""
     with contextlib.ExitStack() as stack:
         peers = {}
@@ -125,7 +125,6 @@ def product(size: list[int], threads: int) -> dict[str, Any]:
         times, _ = in_turns(peers)
         reachable = max(before, peak(peers["cornu"], threads))
     rate = 2 * np.prod(size, dtype=float) / times["cornu"]
-    name = f"matmul {'x'.join(map(str, size))}, {threads} thread{'s' * (threads > 1)}"
     return {"name": name, "times": times, "share": rate / reachable}
 
 
@@ -250,8 +249,9 @@ def main() -> None:
 
     for size in PRODUCTS:
         for count in sorted({1, threads}):
-            if wanted("matmul"):
-                keep(product(size, count))
+            name = f"matmul {'x'.join(map(str, size))}, {count} thread{'s' * (count > 1)}"
+            if wanted(name):
+                keep(product(name, size, count))
     for name, action, count in CASES:
         if wanted(f"{name} {action}"):
             keep(workload(name, action, count, threads))
