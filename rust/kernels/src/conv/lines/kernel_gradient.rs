@@ -1,6 +1,6 @@
 //! The gradient of the kernel: a row per tap and channel, a column per filter, and the positions of the output along the depth.
 //!
-//! Many rows are shared among threads, each of which packs all positions for its own. For few rows that would be most of the work:
+//! Many rows are shared among threads, each of which reads all positions for its own. For few rows that would be most of the work:
 //! then the lines are shared, in slices of their own sums. How many there are depends on the sizes alone, and they are added in
 //! order: the number of threads changes no bit.
 
